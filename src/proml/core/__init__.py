@@ -1,0 +1,1 @@
+"""The pure core: data and rules, no input or output."""

@@ -1,0 +1,128 @@
+"""Operations on a workspace contract: their data, call data and EIP-712 messages.
+
+The dataclasses mirror the structs of ``contracts/src/IWorkspace.sol`` field by field, in order. Addresses are EIP-55
+strings; ids, heads and digests are 32 raw bytes; zero bytes mean "none". What the fields mean is said there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ZERO = bytes(32)
+ZERO_ADDRESS = "0x" + "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member: an account of one organisation with a set of role bits."""
+
+    account: str
+    organisation: int
+    roles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One allowed step of a lifecycle."""
+
+    from_state: int
+    to_state: int
+    roles: int
+    guards: int
+    quorum: int
+    vote_roles: int
+    min_delay: int
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """An immutable state machine as it stands on chain."""
+
+    definition: bytes
+    register_roles: int
+    initial: int
+    state_flags: tuple[int, ...]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A new artefact."""
+
+    artefact: bytes
+    lifecycle: int
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A version of an artefact that was used to make another."""
+
+    workspace: str
+    artefact: bytes
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of state."""
+
+    artefact: bytes
+    expected_head: bytes
+    rule: int
+    content: bytes
+    record: bytes
+    inputs: tuple[Input, ...] = ()
+    held: tuple[Input, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    """A vote on a quorum transition."""
+
+    artefact: bytes
+    expected_head: bytes
+    rule: int
+    content: bytes
+    inputs: bytes
+    record: bytes
+    approve: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A Merkle root put on chain by itself."""
+
+    expected_head: bytes
+    root: bytes
+    leaves: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Leave for a key to act for the member that grants it."""
+
+    key: str
+    roles: int
+    artefact: bytes
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that needs admins of M distinct organisations over the same bytes."""
+
+    action: int
+    salt: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What lets anybody send a member's operation: its EIP-712 signature."""
+
+    signer: str
+    nonce: int
+    deadline: int
+    signature: bytes

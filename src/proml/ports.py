@@ -1,0 +1,353 @@
+"""The ports: what the stages need from the outside, as protocols and the plain data that crosses them.
+
+No adapter is imported here. Addresses are EIP-55 strings; hashes, ids and digests are 32 raw bytes; amounts are in wei;
+times are Unix seconds unless the name says otherwise. An adapter raises only errors of :mod:`proml.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proml.errors import ProMLError
+
+
+# --------------------------------------------------------------------------------------------------------- ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block header's essentials."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One event as the chain holds it.
+
+    Attributes:
+        address: Contract that emitted it.
+        topics: 1 to 4 words; the first is the event's signature hash.
+        data: ABI-encoded, non-indexed arguments.
+    """
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    block_hash: bytes
+    transaction_hash: bytes
+    transaction_index: int
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which logs are wanted: ``eth_getLogs``.
+
+    Attributes:
+        address: Contract, or None for all.
+        topics: By position, the words that are accepted; an empty tuple accepts all.
+        first_block: First block, inclusive.
+        last_block: Last block, inclusive; None is the newest.
+    """
+
+    address: str | None = None
+    topics: tuple[tuple[bytes, ...], ...] = ()
+    first_block: int = 0
+    last_block: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a transaction.
+
+    Attributes:
+        succeeded: False if it was reverted.
+        contract: Address of the contract that it created, if any.
+    """
+
+    transaction_hash: bytes
+    block_number: int
+    block_hash: bytes
+    transaction_index: int
+    succeeded: bool
+    gas_used: int
+    contract: str | None
+    logs: tuple[Log, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a transaction has to offer per unit of gas, in wei (EIP-1559)."""
+
+    max_fee: int
+    max_priority_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedTransaction:
+    """An EIP-1559 transaction before its signature; ``to`` is None to create a contract."""
+
+    chain_id: int
+    nonce: int
+    to: str | None
+    data: bytes
+    gas: int
+    fees: Fees
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finality:
+    """When a block counts as final.
+
+    Attributes:
+        kind: ``immediate``, ``depth`` (``depth`` blocks on top) or ``tag`` (the ``finalized`` tag).
+    """
+
+    kind: str
+    depth: int = 0
+
+
+class Reverted(ProMLError):
+    """The EVM reverted a call; caught by :mod:`proml.submit`, which turns it into words.
+
+    Args:
+        data: The revert data: four selector bytes and the ABI-encoded arguments, or nothing.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(f"the contract reverted with 0x{data.hex()}")
+        self.data = data
+
+
+class Ledger(Protocol):
+    """An Ethereum chain."""
+
+    @property
+    def chain_id(self) -> int: ...
+    @property
+    def genesis_hash(self) -> bytes: ...
+    @property
+    def finality(self) -> Finality: ...
+
+    def newest(self) -> Block:
+        """Returns the newest block."""
+        ...
+
+    def finalized(self) -> int:
+        """Returns the number of the newest block that is final by :attr:`finality`; -1 if none is."""
+        ...
+
+    def block(self, number: int) -> Block | None:
+        """Returns the block of that height on the canonical chain, or None if there is none yet."""
+        ...
+
+    def code(self, address: str) -> bytes:
+        """Returns the runtime code at an address; empty if there is none."""
+        ...
+
+    def call(self, to: str, data: bytes, *, sender: str | None = None, block: int | None = None) -> bytes:
+        """Executes a call without a transaction (``eth_call``).
+
+        Raises:
+            Reverted: The call was reverted.
+            UnreachableError: No answer.
+        """
+        ...
+
+    def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
+        """Returns gas that suffices for the transaction; raises Reverted like :meth:`call`."""
+        ...
+
+    def fees(self) -> Fees:
+        """Returns fees with which a transaction is included soon; zero on chains without fees."""
+        ...
+
+    def nonce(self, address: str) -> int:
+        """Returns the account's next transaction nonce, transactions not yet in a block included."""
+        ...
+
+    def send(self, raw_transaction: bytes) -> bytes:
+        """Hands a signed transaction in and returns its hash, without waiting for a block.
+
+        Sending the same bytes again is not an error and has no further effect, whether the transaction waits or is
+        in a block.
+
+        Raises:
+            ConflictError: Another transaction of the account has this nonce.
+            UnreachableError: No answer.
+        """
+        ...
+
+    def receipt(self, transaction_hash: bytes) -> Receipt | None:
+        """Returns the receipt, or None while the transaction is in no block of the canonical chain."""
+        ...
+
+    def logs(self, query: LogQuery) -> Sequence[Log]:
+        """Returns the matching logs of the canonical chain in chain order."""
+        ...
+
+    def transaction_input(self, transaction_hash: bytes) -> bytes | None:
+        """Returns a mined transaction's call data, or None if the chain does not have it."""
+        ...
+
+    def close(self) -> None:
+        """Releases files and connections; safe to call twice."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------------------- signer
+
+
+class Signer(Protocol):
+    """An account's private key, wherever it is held."""
+
+    @property
+    def address(self) -> str: ...
+
+    def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
+        """Returns the signed raw transaction (EIP-2718 envelope)."""
+        ...
+
+    def sign_hash(self, digest: bytes) -> bytes:
+        """Returns the 65-byte signature r‖s‖v (v is 27 or 28) over a 32-byte hash, as for EIP-712."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------- store
+
+
+class Store(Protocol):
+    """Content-addressed bytes, checked on every read. Keys are SHA-256 digests."""
+
+    def put(self, data: bytes) -> bytes:
+        """Stores the bytes durably and returns their digest; storing them again has no effect."""
+        ...
+
+    def get(self, digest: bytes) -> bytes:
+        """Returns the bytes.
+
+        Raises:
+            NotAvailable: The store does not have them.
+            VerificationError: The stored bytes do not have this digest.
+            UnreachableError: No answer.
+        """
+        ...
+
+    def has(self, digest: bytes) -> bool:
+        """Tells whether the store has the bytes, without reading them."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------------------- outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Something a participant wants on chain, as the outbox keeps it.
+
+    Attributes:
+        key: Unique key, chosen by who adds it; adding the same key again has no effect.
+        kind: ``register``, ``transition``, ``endorse``, ``anchor``, ``grant``, ``revoke`` or ``govern``.
+        body: JSON-compatible; the fields of each kind are documented in :mod:`proml.submit`.
+        artefact: Name of the artefact concerned; intents of one artefact are sent in order. Empty if none.
+    """
+
+    key: str
+    kind: str
+    body: Mapping[str, object]
+    artefact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An intent with what has become of it.
+
+    Attributes:
+        number: Position in the outbox, from 1.
+        state: ``pending`` (not yet sent), ``sent`` (signed and handed in), ``confirmed`` (in a block),
+            ``refused`` (by the rules), ``conflict`` (the artefact moved on) or ``dropped`` (by its owner).
+        raw_transaction: The signed transaction; stored before it is sent, so that a retry sends the same bytes.
+        transaction_hash: Its hash.
+        block_number: Block it is in, when confirmed.
+        gas_used: Gas of the whole transaction, when confirmed.
+        attempts: How many times sending was tried.
+        error: Why it was refused, in words, or the last failure.
+        created_ns: Unix time in nanoseconds at which it was added.
+        confirmed_ns: Unix time in nanoseconds at which its block was seen; 0 before.
+    """
+
+    number: int
+    intent: Intent
+    state: str = "pending"
+    raw_transaction: bytes = b""
+    transaction_hash: bytes = b""
+    block_number: int = -1
+    block_hash: bytes = b""
+    gas_used: int = 0
+    attempts: int = 0
+    error: str = ""
+    created_ns: int = 0
+    confirmed_ns: int = 0
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+class Outbox(Protocol):
+    """Durable queue between capture and the ledger; safe for many processes at once."""
+
+    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+        """Adds intents durably, all or none, and returns their numbers (those known by key keep theirs)."""
+        ...
+
+    def entries(self, *states: str) -> Iterator[Entry]:
+        """Yields the entries in these states (all if none is named), oldest first."""
+        ...
+
+    def entry(self, number: int) -> Entry:
+        """Returns one entry; raises UnknownName."""
+        ...
+
+    def update(self, entries: Sequence[Entry]) -> None:
+        """Replaces the stored entries of the same numbers, all or none."""
+        ...
+
+    def lock_sender(self, address: str, *, timeout_s: float) -> SenderLock:
+        """Makes this process the only one that sends for an account, until released or the process ends.
+
+        Raises:
+            ConflictError: Another process holds it for longer than ``timeout_s``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Releases the file; safe to call twice."""
+        ...
+
+
+class SenderLock(Protocol):
+    """What :meth:`Outbox.lock_sender` returns: a context manager."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+
+# ---------------------------------------------------------------------------------------------------------- clock
+
+
+class Clock(Protocol):
+    """Time, so that tests can choose it."""
+
+    def now_ns(self) -> int:
+        """Returns Unix time in nanoseconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
