@@ -1,0 +1,100 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
+# Needs Python ≥ 3.11 and a package index; Node.js for the contracts' compiler and for the Ethereum test client.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON  ?= $(shell tools/interpreters first)
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NPM     := npm --no-fund --no-audit --loglevel=error
+ANVIL_VERSION := 1.7.1
+
+export PROML_ENGINES := $(CURDIR)/.engines
+
+.PHONY: help demo test test-python test-interpreters test-contracts check bench contracts engines docs lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+# --------------------------------------------------------------------------------------------------- environments
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made requirements/demo.txt pyproject.toml
+	@echo "setting up the environment in $(VENV) (once)"
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
+	@echo "setting up the development environment in $(VENV) (once)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@ $(VENV)/.demo
+
+contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
+	@cd contracts && $(NPM) ci
+	@touch $@
+
+.engines/anvil-$(ANVIL_VERSION):
+	@mkdir -p .engines
+	@$(NPM) install --no-save --prefix .engines @foundry-rs/anvil@$(ANVIL_VERSION)
+	@touch $@
+
+engines:  ## Ethereum clients that the tests start, into .engines
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/anvil-$(ANVIL_VERSION); \
+	else tools/left-out engines "npm is not installed"; fi
+
+# ----------------------------------------------------------------------------------------------------- what users run
+
+demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
+	@$(BIN)/proml demo
+
+test: $(VENV)/.dev engines  ## every test; names what had to be left out
+	@rm -f .cache/left-out
+	@$(MAKE) --no-print-directory test-contracts
+	@$(MAKE) --no-print-directory test-interpreters
+	@$(MAKE) --no-print-directory test-python
+	@tools/left-out report
+
+test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+test-interpreters: $(VENV)/.dev  ## the quick Python tests on every other interpreter of 3.11, 3.12, 3.13 that is present
+	@for python in $$(tools/interpreters others $(BIN)/python); do tools/test-with "$$python"; done
+
+test-contracts:  ## the contracts' own tests
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made && \
+	  cd contracts && node build.mjs --check && node_modules/.bin/forge test --offline; \
+	else tools/left-out contracts "npm is not installed"; fi
+
+# ------------------------------------------------------------------------------------------------ what developers run
+
+check: $(VENV)/.dev  ## style, types, structure
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/vulture
+	@$(BIN)/python -m tools.documents --check
+
+bench: $(VENV)/.dev engines  ## measure: prints a table, writes bench/out/summary.json
+	@$(BIN)/python -m bench $(NAMES)
+
+contracts: contracts/node_modules/.made  ## compile the contracts; writes src/proml/contracts
+	@cd contracts && node build.mjs
+
+docs: $(VENV)/.dev  ## write the generated parts of the documents anew
+	@$(BIN)/python -m tools.documents
+
+lock: $(VENV)/.dev  ## write requirements/*.txt anew
+	@tools/lock
+
+clean:  ## remove everything that this file made
+	@rm -rf .venv .venv-3.* .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
