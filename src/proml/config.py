@@ -1,0 +1,241 @@
+"""The working folder and its configuration: where a participant's local files are, and what they are set to.
+
+A working folder is a folder with ``.proml/`` in it, found upwards from where the command runs, as git finds ``.git``.
+Environment variables that begin with ``PROML_`` override it, which is what a cluster job needs. This module opens no
+ledger, keystore or database; it is light enough for :mod:`proml.capture`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from proml.errors import ConfigError, LocalStorageError
+
+DOT_FOLDER = ".proml"
+_SIZE_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What ``.proml/config.toml`` says.
+
+    Attributes:
+        identity: Name of the identity in PROML_HOME that signs here; empty if none was chosen.
+        workspace: Workspace file, relative to ``.proml/``.
+        ledger: URL of the ledger, instead of those of the workspace file; empty to use those.
+    """
+
+    identity: str = ""
+    workspace: str = "workspace.json"
+    ledger: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A working folder and where its parts are; the parts need not exist.
+
+    Attributes:
+        root: The folder that holds ``.proml/``, absolute.
+    """
+
+    root: Path
+
+    @property
+    def dot(self) -> Path:
+        """``.proml/``."""
+        return self.root / DOT_FOLDER
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration."""
+        return self.dot / "config.toml"
+
+    @property
+    def chain_file(self) -> Path:
+        """The embedded ledger of a workspace of one."""
+        return self.dot / "chain.sqlite"
+
+    @property
+    def outbox_file(self) -> Path:
+        """The outbox."""
+        return self.dot / "outbox.sqlite"
+
+    @property
+    def index_file(self) -> Path:
+        """The read model."""
+        return self.dot / "index.sqlite"
+
+    @property
+    def store_folder(self) -> Path:
+        """The local, content-addressed store."""
+        return self.dot / "store"
+
+    @property
+    def runs_folder(self) -> Path:
+        """The journals of captured runs."""
+        return self.dot / "runs"
+
+    def workspace_file(self, config: Config) -> Path:
+        """Where the workspace file is (it holds the name key, a secret)."""
+        return self.dot / config.workspace
+
+
+def home() -> Path:
+    """Returns where identities are kept: PROML_HOME, by default ``~/.proml``."""
+    chosen = os.environ.get("PROML_HOME")
+    try:
+        return Path(chosen).expanduser().absolute() if chosen else Path.home() / DOT_FOLDER
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the home folder cannot be found: {error}", hint="Set PROML_HOME to a folder for your identities."
+        ) from error
+
+
+def find_folder(start: str | os.PathLike[str] | None = None) -> Folder:
+    """Finds the working folder.
+
+    Args:
+        start: Folder to begin at; by default PROML_FOLDER, else the current folder.
+
+    Returns:
+        The nearest folder upwards that has ``.proml/config.toml``. A bare ``~/.proml`` (identities only) is none.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    where = Path(start or os.environ.get("PROML_FOLDER") or ".").absolute()
+    if not where.is_dir():
+        raise ConfigError(f"{where} is not a folder.", hint="Name an existing folder.")
+    for candidate in (where, *where.parents):
+        folder = Folder(candidate)
+        with contextlib.suppress(OSError):
+            if folder.config_file.is_file():
+                return folder
+    raise ConfigError(
+        f"no working folder: neither {where} nor a folder above it has {DOT_FOLDER}/config.toml.",
+        hint="Make one with `proml init`, or name it with `proml -C FOLDER …`.",
+    )
+
+
+def read_config(folder: Folder) -> Config:
+    """Reads a working folder's configuration.
+
+    Raises:
+        ConfigError: The file is not TOML, or has an unknown key or a value of the wrong type; says file and line.
+    """
+    path = folder.config_file
+    text = _read_text(path)
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct or delete that line.") from error
+    known = {field.name: field.default for field in fields(Config)}
+    for key, value in values.items():
+        where = f"{path}, line {_line_of(key, text)}"
+        if key not in known:
+            raise ConfigError(
+                f"{where}: unknown setting {key!r}; expected one of {', '.join(known)}.",
+                hint="Correct or delete that line.",
+            )
+        if not isinstance(value, str):
+            raise ConfigError(
+                f"{where}: {key} must be a string in quotes; found {type(value).__name__} {value!r}.",
+                hint=f'Write for example {key} = "{known[key] or "…"}".',
+            )
+    config = Config(**values)
+    if not config.workspace or "\0" in config.workspace:
+        raise ConfigError(
+            f"{path}, line {_line_of('workspace', text)}: workspace must name a file; found {config.workspace!r}.",
+            hint='Write workspace = "workspace.json".',
+        )
+    return config
+
+
+def write_config(folder: Folder, config: Config) -> None:
+    """Writes a working folder's configuration, making ``.proml/`` if needed; whole or not at all.
+
+    Raises:
+        LocalStorageError: The folder cannot be written.
+    """
+    import tomli_w  # noqa: PLC0415 - reading, which every command does, needs only the standard library
+
+    make_private_folder(folder.dot)
+    head = "# Settings of this working folder; see `proml init --help`.\n"
+    write_atomically(folder.config_file, (head + tomli_w.dumps(_without_empty(config))).encode())
+    ignore = folder.dot / ".gitignore"
+    if not ignore.exists():
+        write_atomically(ignore, b"# Holds secrets and local state; nothing here belongs into version control.\n*\n")
+
+
+def make_private_folder(path: Path) -> None:
+    """Makes a folder that only its owner can read (mode 0700), with the folders above it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _storage_error(path, error) from error
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replaces a file by new bytes so that, at any instant, it has the old or the new ones, durably.
+
+    Args:
+        path: File to write; its folder exists.
+        data: New bytes.
+        mode: Permissions; by default only the owner reads it.
+
+    Raises:
+        LocalStorageError: The disk is full or read-only, or permission is missing.
+    """
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise _storage_error(path, error) from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SIZE_LIMIT + 1)
+        if len(data) > _SIZE_LIMIT:
+            raise ConfigError(f"{path} is larger than {_SIZE_LIMIT} bytes.", hint="Write it anew with `proml init`.")
+        return data.decode()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}.", hint="Make one with `proml init`, or check its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}.",
+            hint="Save it as UTF-8, or write it anew.",
+        ) from error
+
+
+def _without_empty(config: Config) -> dict[str, str]:
+    return {key: value for key, value in asdict(config).items() if value}
+
+
+def _line_of(key: str, text: str) -> int:
+    pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}\b""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+
+
+def _storage_error(path: Path, error: OSError) -> LocalStorageError:
+    return LocalStorageError(
+        f"{path} cannot be written: {error.strerror or error}.", hint="Check free space and permissions."
+    )
