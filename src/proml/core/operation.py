@@ -1,4 +1,4 @@
-"""Operations on a workspace contract: their data, call data and EIP-712 messages.
+"""Operations on a workspace contract, as data; :mod:`proml.core.calls` and :mod:`proml.core.messages` encode them.
 
 The dataclasses mirror the structs of ``contracts/src/IWorkspace.sol`` field by field, in order. Addresses are EIP-55
 strings; ids, heads and digests are 32 raw bytes; zero bytes mean "none". What the fields mean is said there.
@@ -7,6 +7,7 @@ strings; ids, heads and digests are 32 raw bytes; zero bytes mean "none". What t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 ZERO = bytes(32)
 ZERO_ADDRESS = "0x" + "0" * 40
@@ -126,3 +127,41 @@ class Relay:
     nonce: int
     deadline: int
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What ``grantSession`` takes: a session, and its key's consent (``messages.session_consent_hash``, signed)."""
+
+    session: Session
+    consent: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What ``revokeSession`` takes: a session key of the sender."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What governance's action 4 takes: artefacts of ``owner`` that go to ``new_owner``."""
+
+    owner: str
+    new_owner: str
+    artefacts: tuple[bytes, ...]
+
+
+# A pair registers an artefact and performs its first transition; a tuple of transitions is performed all or none.
+Operation: TypeAlias = (
+    Registration
+    | tuple[Registration, Transition]
+    | Transition
+    | tuple[Transition, ...]
+    | Endorsement
+    | Anchor
+    | Grant
+    | Revocation
+    | Proposal
+)
