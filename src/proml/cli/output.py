@@ -1,0 +1,230 @@
+"""What the command line prints: JSON, tables, colours, progress. Whatever others wrote is made harmless first."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "dim": "bright_black", "name": "cyan"}
+_HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_SHORT_DIGITS = 4
+_GUTTER = 2
+
+
+def printable(text: object) -> str:
+    """Returns text in which control, formatting and unassigned characters are escaped.
+
+    Names, paths and notes come from other people: an escape sequence in one must not reach the terminal.
+    """
+    value = str(text)
+    if value.isascii() and value.isprintable():
+        return value
+    return "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) in _HIDDEN_CATEGORIES
+        else character
+        for character in value
+    )  # fmt: skip
+
+
+def short(value: bytes | str) -> str:
+    """Returns ``0x1234…abcd`` for an address, hash or digest."""
+    text = f"0x{value.hex()}" if isinstance(value, bytes) else value
+    prefix, _, digits = text.rpartition(":" if ":" in text else "0x")
+    mark = text[: len(text) - len(digits)] if prefix or text.startswith("0x") else ""
+    if len(digits) <= 2 * _SHORT_DIGITS + 1:
+        return text
+    return f"{mark}{digits[:_SHORT_DIGITS]}…{digits[-_SHORT_DIGITS:]}"
+
+
+def when(seconds: float) -> str:
+    """Returns a Unix time as ``2026-11-22 10:00:00Z``; a dash for none."""
+    if not seconds:
+        return "–"
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"@{seconds}"
+
+
+def size(size_bytes: int) -> str:
+    """Returns a size as people read it, in powers of 1,000."""
+    amount = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":  # noqa: PLR2004 - the step between units
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return ""
+
+
+class Coloured(str):
+    """Text with colour codes that this module put there; it needs no escaping any more."""
+
+    __slots__ = ()
+
+
+def colour(text: object, kind: str) -> Coloured:
+    """Returns the text, escaped, in the colour for ``good``, ``bad``, ``warn``, ``dim`` or ``name``.
+
+    :func:`print_line` takes the colours out again where no terminal shows them.
+    """
+    return Coloured(click.style(printable(text), fg=_COLOURS[kind]))
+
+
+def terminal(stream: object = None) -> bool:
+    """Tells whether a stream (standard output by default) is a terminal."""
+    checked = sys.stdout if stream is None else stream
+    try:
+        return bool(checked.isatty())  # type: ignore[attr-defined]  # a closed or replaced stream has none
+    except (AttributeError, ValueError):
+        return False
+
+
+def print_line(line: str = "", *, error: bool = False) -> None:
+    """Prints a line, with its colours only on a terminal and without NO_COLOR."""
+    stream = sys.stderr if error else sys.stdout
+    plain = bool(os.environ.get("NO_COLOR")) or not terminal(stream)
+    text = click.unstyle(line) if plain else line
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), err=error, color=not plain)
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Prints one JSON document."""
+    import json  # noqa: PLC0415 - keeps --help quick
+
+    click.echo(json.dumps(plain(document), indent=2, ensure_ascii=True))
+
+
+def plain(value: object) -> object:
+    """Returns a value made of JSON types: bytes as 0x-hex, dataclasses as objects, sets sorted."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return _plain_scalar(value)
+    if isinstance(value, bytes):
+        return f"0x{value.hex()}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if hasattr(value, "items"):
+        return {_plain_key(key): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _plain_key(key: object) -> str:
+    return f"0x{key.hex()}" if isinstance(key, bytes) else str(key)
+
+
+def _plain_scalar(value: object) -> object:
+    # JSON has no NaN or infinity; a metric may have.
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
+        return str(value)
+    return value
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Yields the lines of a table: columns aligned, the last one cut to the width of the screen.
+
+    Args:
+        headings: One per column.
+        rows: Cells; integers are aligned to the right.
+    """
+    cells = [[printable_cell(cell) for cell in row] for row in rows]
+    widths = [
+        max([_width(heading), *(_width(row[column]) for row in cells)]) for column, heading in enumerate(headings)
+    ]
+    numeric = [all(isinstance(row[column], int) for row in rows) and bool(rows) for column in range(len(headings))]
+    limit = screen_width()
+
+    def line(items: Sequence[str]) -> str:
+        parts = [_pad(item, widths[column], right=numeric[column]) for column, item in enumerate(items)]
+        return _cut((" " * _GUTTER).join(parts).rstrip(), limit)
+
+    if any(headings):
+        yield colour(line(list(headings)), "dim")
+    for row in cells:
+        yield line(row)
+
+
+def fields(pairs: Sequence[tuple[str, object]]) -> Iterator[str]:
+    """Yields lines ``name   value``, aligned; pairs without a value are left out."""
+    kept = [(name, value) for name, value in pairs if value not in (None, "", ())]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        yield f"{colour(name.ljust(width), 'dim')}  {printable_cell(value)}"
+
+
+def printable_cell(cell: object) -> str:
+    """Returns a cell's text, escaped unless :func:`colour` made it, which escapes by itself."""
+    return cell if isinstance(cell, Coloured) else printable(cell)
+
+
+def screen_width() -> int:
+    """Returns the number of columns; without a terminal nothing is cut."""
+    import shutil  # noqa: PLC0415 - keeps --help quick
+
+    return shutil.get_terminal_size((80, 24)).columns if terminal() else 10_000
+
+
+@contextlib.contextmanager
+def progress(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Shows a progress bar on standard error, on a terminal only.
+
+    Args:
+        label: What goes on.
+        quiet: Show nothing.
+
+    Yields:
+        A function that takes what is done and the total (0 when it is unknown), both in the same unit.
+    """
+    if quiet or not terminal(sys.stderr):
+        yield lambda _done, _total: None
+        return
+    bar = 24
+    shown = [-1]
+
+    def advance(done: int, total: int) -> None:
+        share = bar * done // total if total else -2 - done.bit_length()
+        if share != shown[0]:
+            shown[0] = share
+            filled = max(share, 0)
+            amount = f"{100 * done // total} %" if total else size(done)
+            click.echo(f"\r{label} [{'#' * filled}{' ' * (bar - filled)}] {amount} ", err=True, nl=False)
+
+    try:
+        yield advance
+    finally:
+        if shown[0] != -1:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _width(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in click.unstyle(text)
+    )
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    filler = " " * (width - _width(text))
+    return filler + text if right else text + filler
+
+
+def _cut(text: str, limit: int) -> str:
+    if _width(text) <= limit:
+        return text
+    bare = click.unstyle(text)
+    while _width(bare) >= limit:
+        bare = bare[:-1]
+    return bare + "…"
