@@ -210,7 +210,8 @@ interface IWorkspace {
         bytes32 commitment
     );
     /// @notice A member anchored a root.
-    /// @param head The member's anchor chain after this anchor.
+    /// @param head The member's anchor chain after this anchor: the lowest 224 bits of
+    ///             keccak256(abi.encode(head before, root, leaves, key)), so that it shares the member's word.
     event Anchored(address indexed actor, bytes32 indexed root, address key, uint64 leaves, bytes32 head);
 
     // -------------------------------------------------------------------------------------------------- errors

@@ -1,0 +1,114 @@
+// Compiles the contracts with the pinned npm compiler and writes the committed build, which Python loads.
+//
+//   node build.mjs          writes ../src/proml/contracts/*.json
+//   node build.mjs --check  writes nothing; fails if the committed build is not what the sources compile to
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const require = createRequire(import.meta.url);
+const solc = require("solc");
+const { keccak256 } = require("js-sha3");
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = join(here, "..", "src", "proml", "contracts");
+const contracts = ["Workspace", "WorkspaceFactory"];
+
+// foundry.toml repeats these, so that forge tests and measures the same byte code.
+const settings = {
+  evmVersion: "london",
+  metadata: { appendCBOR: false, bytecodeHash: "none" },
+  optimizer: { enabled: true, runs: 200 },
+  viaIR: true,
+};
+
+const sources = {};
+for (const name of readdirSync(join(here, "src")).sort()) {
+  if (name.endsWith(".sol")) sources[`src/${name}`] = { content: readFileSync(join(here, "src", name), "utf8") };
+}
+
+/** Reads an import from node_modules and remembers it among the sources. */
+function findImport(path) {
+  const content = readFileSync(join(here, "node_modules", path), "utf8");
+  sources[path] = { content };
+  return { contents: content };
+}
+
+function compile() {
+  const outputSelection = {
+    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"] },
+  };
+  const input = { language: "Solidity", settings: { ...settings, outputSelection }, sources: { ...sources } };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: findImport }));
+  for (const message of output.errors ?? []) process.stderr.write(`${message.formattedMessage}\n`);
+  if ((output.errors ?? []).length > 0) throw new Error("the contracts do not compile without errors and warnings");
+  return output.contracts;
+}
+
+/** SHA-256 over every source's path and text in the order of their paths, each preceded by its length in bytes. */
+function hashSources() {
+  const hash = createHash("sha256");
+  for (const path of Object.keys(sources).sort()) {
+    for (const part of [path, sources[path].content]) {
+      const bytes = Buffer.from(part, "utf8");
+      hash.update(`${bytes.length}:`).update(bytes);
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** JSON with the keys of every object sorted. */
+function serialise(value) {
+  const sorted = (_, item) =>
+    item && typeof item === "object" && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item;
+  return `${JSON.stringify(value, sorted, 1)}\n`;
+}
+
+function build() {
+  const compiled = compile();
+  const sourceHash = hashSources();
+  return contracts.map((name) => {
+    const { abi, evm } = compiled[`src/${name}.sol`][name];
+    const runtime = evm.deployedBytecode.object;
+    if (Object.keys(evm.deployedBytecode.immutableReferences ?? {}).length > 0) {
+      throw new Error(`${name} has immutables: its code hash would differ from one deployment to the next`);
+    }
+    if (runtime.length / 2 > 24576) throw new Error(`${name} has ${runtime.length / 2} bytes; EIP-170 allows 24,576`);
+    const text = serialise({
+      abi,
+      bytecode: `0x${evm.bytecode.object}`,
+      compiler: `solc ${solc.version()}`,
+      runtime_code: `0x${runtime}`,
+      runtime_code_hash: `0x${keccak256(Buffer.from(runtime, "hex"))}`,
+      settings,
+      source_hash: `sha256:${sourceHash}`,
+    });
+    return { name, path: join(target, `${name}.json`), text, size: runtime.length / 2, initSize: evm.bytecode.object.length / 2 };
+  });
+}
+
+function readOrEmpty(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+const check = process.argv.includes("--check");
+for (const { name, path, text, size, initSize } of build()) {
+  console.log(`${name}: runtime ${size} bytes, creation ${initSize} bytes`);
+  if (check) {
+    if (readOrEmpty(path) !== text) {
+      console.error(`${path} is not what the sources compile to; run: node contracts/build.mjs`);
+      process.exitCode = 1;
+    }
+  } else {
+    mkdirSync(target, { recursive: true });
+    writeFileSync(path, text);
+  }
+}

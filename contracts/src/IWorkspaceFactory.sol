@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IWorkspace} from "./IWorkspace.sol";
+
+/// @title  Deploys workspaces: whole contracts of one and the same code, owned by nobody.
+interface IWorkspaceFactory {
+    /// @notice A workspace was created.
+    event WorkspaceCreated(address indexed workspace, address indexed creator);
+
+    /// @notice Creates a workspace at `addressOf` the sender and the same arguments; reverts if it is there already.
+    /// @param salt             Tells the sender's workspaces apart.
+    /// @param founders         The first members, with admins of at least `governanceQuorum` organisations among them.
+    /// @param governanceQuorum Organisations whose admins must agree to a change.
+    /// @param lifecycles       The first lifecycles, numbered from 1.
+    /// @return workspace       The new contract.
+    function create(
+        bytes32 salt,
+        IWorkspace.Member[] calldata founders,
+        uint8 governanceQuorum,
+        IWorkspace.Lifecycle[] calldata lifecycles
+    ) external returns (address workspace);
+
+    /// @notice Address of the workspace that `creator` gets from `create` with these arguments (CREATE2).
+    function addressOf(
+        address creator,
+        bytes32 salt,
+        IWorkspace.Member[] calldata founders,
+        uint8 governanceQuorum,
+        IWorkspace.Lifecycle[] calldata lifecycles
+    ) external view returns (address workspace);
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IWorkspace} from "./IWorkspace.sol";
+
+// The packed storage words, each drawn from its lowest bit. Packing by hand, because a transition must read and write
+// each word once; the getters cost what a struct's would. README.md draws them again, with what each one is for.
+
+/// @dev A member or a session key; zero is neither.
+///      member:      0 organisation 16 · 16 roles 16 · 32 anchor head 224
+///      session key: 0 zero 16         · 16 roles 16 · 32 member 160 · 192 expires 40 · 232 scoped 1
+type AccountWord is uint256;
+
+/// @dev An artefact: 0 owner 160 · 160 lifecycle 16 · 176 state 8 · 184 flags 4 · 188 seq 32 · 220 time 36
+type ArtefactWord is uint256;
+
+/// @dev A rule: 0 from 8 · 8 to 8 · 16 roles 16 · 32 guards 16 · 48 quorum 8 · 56 voteRoles 16 · 72 minDelay 32 ·
+///      104 evidence 16 · 120 flags of `to` 4 · 124 lifecycle keeps inputs 1 · 125 exists 1
+type RuleWord is uint256;
+
+/// @dev A ballot or a proposal: 0 bitmap of the organisations 1 to 63 that voted 64 · 64 count 8 · 72 chain 184
+type VoteWord is uint256;
+
+using {organisationOf, rolesOf, anchorOf, memberOf, expiresOf, isScoped, isMember, isNobody} for AccountWord global;
+using {ownerOf, lifecycleNumber, stateOf, flagsOf, seqOf, timeOf, isNothing, ownedBy} for ArtefactWord global;
+using {
+    fromState, toState, ruleRoles, guardsOf, quorumOf, voteRoles, minDelayOf, evidenceOf, toFlags, keepsInputs, isNoRule, unpacked
+} for RuleWord global;
+using {countOf, chainOf, counted, chained} for VoteWord global;
+
+// ------------------------------------------------------------------------------------------------------ accounts
+
+function packMember(uint16 organisation, uint16 roles, uint256 anchorHead) pure returns (AccountWord) {
+    return AccountWord.wrap(uint256(organisation) | uint256(roles) << 16 | anchorHead << 32);
+}
+
+function packSession(address member, uint16 roles, uint40 expires, bool scoped) pure returns (AccountWord) {
+    return AccountWord.wrap(
+        uint256(roles) << 16 | uint256(uint160(member)) << 32 | uint256(expires) << 192 | (scoped ? 1 << 232 : 0)
+    );
+}
+
+function organisationOf(AccountWord word) pure returns (uint16) {
+    return uint16(AccountWord.unwrap(word));
+}
+
+function rolesOf(AccountWord word) pure returns (uint16) {
+    return uint16(AccountWord.unwrap(word) >> 16);
+}
+
+function anchorOf(AccountWord word) pure returns (bytes32) {
+    return bytes32(AccountWord.unwrap(word) >> 32);
+}
+
+function memberOf(AccountWord word) pure returns (address) {
+    return address(uint160(AccountWord.unwrap(word) >> 32));
+}
+
+function expiresOf(AccountWord word) pure returns (uint40) {
+    return uint40(AccountWord.unwrap(word) >> 192);
+}
+
+function isScoped(AccountWord word) pure returns (bool) {
+    return AccountWord.unwrap(word) >> 232 != 0;
+}
+
+/// @dev Whether it is, or ever was, a member.
+function isMember(AccountWord word) pure returns (bool) {
+    return word.organisationOf() != 0;
+}
+
+function isNobody(AccountWord word) pure returns (bool) {
+    return AccountWord.unwrap(word) == 0;
+}
+
+// ----------------------------------------------------------------------------------------------------- artefacts
+
+function packArtefact(address owner, uint16 lifecycle, uint8 state, uint8 flags, uint32 seq, uint256 time)
+    pure
+    returns (ArtefactWord)
+{
+    return ArtefactWord.wrap(
+        uint256(uint160(owner)) | uint256(lifecycle) << 160 | uint256(state) << 176 | uint256(flags) << 184
+            | uint256(seq) << 188 | time << 220
+    );
+}
+
+function ownerOf(ArtefactWord word) pure returns (address) {
+    return address(uint160(ArtefactWord.unwrap(word)));
+}
+
+function lifecycleNumber(ArtefactWord word) pure returns (uint16) {
+    return uint16(ArtefactWord.unwrap(word) >> 160);
+}
+
+function stateOf(ArtefactWord word) pure returns (uint8) {
+    return uint8(ArtefactWord.unwrap(word) >> 176);
+}
+
+function flagsOf(ArtefactWord word) pure returns (uint8) {
+    return uint8(ArtefactWord.unwrap(word) >> 184) & 15;
+}
+
+function seqOf(ArtefactWord word) pure returns (uint32) {
+    return uint32(ArtefactWord.unwrap(word) >> 188);
+}
+
+function timeOf(ArtefactWord word) pure returns (uint40) {
+    return uint40(ArtefactWord.unwrap(word) >> 220);
+}
+
+function isNothing(ArtefactWord word) pure returns (bool) {
+    return ArtefactWord.unwrap(word) == 0;
+}
+
+function ownedBy(ArtefactWord word, address owner) pure returns (ArtefactWord) {
+    return ArtefactWord.wrap(ArtefactWord.unwrap(word) >> 160 << 160 | uint160(owner));
+}
+
+// --------------------------------------------------------------------------------------------------------- rules
+
+function packRule(IWorkspace.Rule memory rule, uint8 flagsOfTo, bool lifecycleKeepsInputs) pure returns (RuleWord) {
+    return RuleWord.wrap(
+        uint256(rule.from) | uint256(rule.to) << 8 | uint256(rule.roles) << 16 | uint256(rule.guards) << 32
+            | uint256(rule.quorum) << 48 | uint256(rule.voteRoles) << 56 | uint256(rule.minDelay) << 72
+            | uint256(rule.evidence) << 104 | uint256(flagsOfTo) << 120 | (lifecycleKeepsInputs ? 1 << 124 : 0) | 1 << 125
+    );
+}
+
+function unpacked(RuleWord word) pure returns (IWorkspace.Rule memory) {
+    return IWorkspace.Rule({
+        from: word.fromState(),
+        to: word.toState(),
+        roles: word.ruleRoles(),
+        guards: word.guardsOf(),
+        quorum: word.quorumOf(),
+        voteRoles: word.voteRoles(),
+        minDelay: word.minDelayOf(),
+        evidence: word.evidenceOf()
+    });
+}
+
+function fromState(RuleWord word) pure returns (uint8) {
+    return uint8(RuleWord.unwrap(word));
+}
+
+function toState(RuleWord word) pure returns (uint8) {
+    return uint8(RuleWord.unwrap(word) >> 8);
+}
+
+function ruleRoles(RuleWord word) pure returns (uint16) {
+    return uint16(RuleWord.unwrap(word) >> 16);
+}
+
+function guardsOf(RuleWord word) pure returns (uint16) {
+    return uint16(RuleWord.unwrap(word) >> 32);
+}
+
+function quorumOf(RuleWord word) pure returns (uint8) {
+    return uint8(RuleWord.unwrap(word) >> 48);
+}
+
+function voteRoles(RuleWord word) pure returns (uint16) {
+    return uint16(RuleWord.unwrap(word) >> 56);
+}
+
+function minDelayOf(RuleWord word) pure returns (uint32) {
+    return uint32(RuleWord.unwrap(word) >> 72);
+}
+
+function evidenceOf(RuleWord word) pure returns (uint16) {
+    return uint16(RuleWord.unwrap(word) >> 104);
+}
+
+function toFlags(RuleWord word) pure returns (uint8) {
+    return uint8(RuleWord.unwrap(word) >> 120) & 15;
+}
+
+function keepsInputs(RuleWord word) pure returns (bool) {
+    return (RuleWord.unwrap(word) >> 124) & 1 != 0;
+}
+
+function isNoRule(RuleWord word) pure returns (bool) {
+    return RuleWord.unwrap(word) == 0;
+}
+
+// --------------------------------------------------------------------------------------------------------- votes
+
+function countOf(VoteWord word) pure returns (uint8) {
+    return uint8(VoteWord.unwrap(word) >> 64);
+}
+
+function chainOf(VoteWord word) pure returns (bytes32) {
+    return bytes32(VoteWord.unwrap(word) >> 72);
+}
+
+/// @dev One approving vote more; the count stays at 255, which is as many as any quorum can need.
+function counted(VoteWord word) pure returns (VoteWord) {
+    return word.countOf() == 255 ? word : VoteWord.wrap(VoteWord.unwrap(word) + (1 << 64));
+}
+
+/// @dev The same votes with another chain; of `chain`, the lowest 184 bits are kept.
+function chained(VoteWord word, uint256 chain) pure returns (VoteWord) {
+    return VoteWord.wrap(uint256(uint72(VoteWord.unwrap(word))) | chain << 72);
+}

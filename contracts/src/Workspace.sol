@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Governance} from "./Governance.sol";
+import {IWorkspace} from "./IWorkspace.sol";
+import {
+    CONTENT_FORBIDDEN,
+    CONTENT_NEEDED,
+    ANY_STATE,
+    FOUR_EYES,
+    INPUTS_HELD,
+    INPUTS_USABLE,
+    INPUT_NEEDED,
+    OWNER_ONLY,
+    REVOKED,
+    TERMINAL,
+    USABLE
+} from "./Lifecycles.sol";
+import {TypedData} from "./TypedData.sol";
+import {ArtefactWord, RuleWord, VoteWord, packArtefact} from "./Words.sol";
+
+/// @title  One joint provenance record of several organisations.
+contract Workspace is Governance {
+    struct Artefact {
+        ArtefactWord word;
+        bytes32 head;
+        bytes32 heldInputs;
+    }
+
+    /// @dev Gas that a question to another workspace may use; its answer takes about 8,000.
+    uint256 private constant QUESTION_GAS = 50_000;
+
+    mapping(bytes32 artefact => Artefact) private _artefacts;
+    mapping(bytes32 ballot => VoteWord) private _ballots;
+
+    /// @param founders   The first members, with admins of at least `quorum` organisations among them.
+    /// @param quorum     Organisations whose admins must agree to a change.
+    /// @param lifecycles The first lifecycles.
+    constructor(Member[] memory founders, uint8 quorum, Lifecycle[] memory lifecycles)
+        Governance(founders, quorum, lifecycles)
+    {}
+
+    // --------------------------------------------------------------------------------------------- operations
+
+    /// @inheritdoc IWorkspace
+    function register(Registration calldata registration) external {
+        _register(_actor(msg.sender), registration);
+    }
+
+    /// @inheritdoc IWorkspace
+    function registerWith(Registration calldata registration, Transition calldata first) external {
+        _registerWith(_actor(msg.sender), registration, first);
+    }
+
+    /// @inheritdoc IWorkspace
+    function transition(Transition calldata change) external {
+        _transit(_actor(msg.sender), change);
+    }
+
+    /// @inheritdoc IWorkspace
+    function transitions(Transition[] calldata changes) external {
+        _transitMany(_actor(msg.sender), changes);
+    }
+
+    /// @inheritdoc IWorkspace
+    function endorse(Endorsement calldata vote) external {
+        _endorse(_actor(msg.sender), vote);
+    }
+
+    /// @inheritdoc IWorkspace
+    function anchor(Anchor calldata root) external {
+        _anchor(_actor(msg.sender), root);
+    }
+
+    /// @inheritdoc IWorkspace
+    function grantSession(Session calldata session_, bytes calldata consent) external {
+        _grantSession(_actor(msg.sender), session_, consent);
+    }
+
+    /// @inheritdoc IWorkspace
+    function revokeSession(address key) external {
+        _revokeSession(key, _actor(msg.sender).member);
+    }
+
+    /// @inheritdoc IWorkspace
+    function govern(Proposal calldata change) external {
+        _govern(_actor(msg.sender), change);
+    }
+
+    // ------------------------------------------------------------------------------------- relayed operations
+
+    /// @inheritdoc IWorkspace
+    function registerFor(Registration calldata registration, Relay calldata relay) external {
+        bytes32 message = keccak256(
+            abi.encode(TypedData.REGISTER, TypedData.hash(registration), relay.nonce, relay.deadline)
+        );
+        _register(_relayed(relay, message), registration);
+    }
+
+    /// @inheritdoc IWorkspace
+    function registerWithFor(Registration calldata registration, Transition calldata first, Relay calldata relay)
+        external
+    {
+        bytes32 message = keccak256(
+            abi.encode(
+                TypedData.REGISTER_WITH,
+                TypedData.hash(registration),
+                TypedData.hash(first),
+                relay.nonce,
+                relay.deadline
+            )
+        );
+        _registerWith(_relayed(relay, message), registration, first);
+    }
+
+    /// @inheritdoc IWorkspace
+    function transitionFor(Transition calldata change, Relay calldata relay) external {
+        bytes32 message =
+            keccak256(abi.encode(TypedData.TRANSIT, TypedData.hash(change), relay.nonce, relay.deadline));
+        _transit(_relayed(relay, message), change);
+    }
+
+    /// @inheritdoc IWorkspace
+    function transitionsFor(Transition[] calldata changes, Relay calldata relay) external {
+        bytes32 message =
+            keccak256(abi.encode(TypedData.TRANSIT_MANY, TypedData.hash(changes), relay.nonce, relay.deadline));
+        _transitMany(_relayed(relay, message), changes);
+    }
+
+    /// @inheritdoc IWorkspace
+    function endorseFor(Endorsement calldata vote, Relay calldata relay) external {
+        bytes32 message = keccak256(abi.encode(TypedData.ENDORSE, TypedData.hash(vote), relay.nonce, relay.deadline));
+        _endorse(_relayed(relay, message), vote);
+    }
+
+    /// @inheritdoc IWorkspace
+    function anchorFor(Anchor calldata root, Relay calldata relay) external {
+        bytes32 message =
+            keccak256(abi.encode(TypedData.PUT_ANCHOR, TypedData.hash(root), relay.nonce, relay.deadline));
+        _anchor(_relayed(relay, message), root);
+    }
+
+    /// @inheritdoc IWorkspace
+    function grantSessionFor(Session calldata session_, bytes calldata consent, Relay calldata relay) external {
+        bytes32 message = keccak256(
+            abi.encode(
+                TypedData.GRANT_SESSION, TypedData.hash(session_), keccak256(consent), relay.nonce, relay.deadline
+            )
+        );
+        _grantSession(_relayed(relay, message), session_, consent);
+    }
+
+    /// @inheritdoc IWorkspace
+    function revokeSessionFor(address key, Relay calldata relay) external {
+        bytes32 message = keccak256(abi.encode(TypedData.REVOKE_SESSION, key, relay.nonce, relay.deadline));
+        _revokeSession(key, _relayed(relay, message).member);
+    }
+
+    /// @inheritdoc IWorkspace
+    function governFor(Proposal calldata change, Relay calldata relay) external {
+        bytes32 message =
+            keccak256(abi.encode(TypedData.GOVERN, TypedData.hash(change), relay.nonce, relay.deadline));
+        _govern(_relayed(relay, message), change);
+    }
+
+    // -------------------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc IWorkspace
+    function artefactOf(bytes32 artefact)
+        external
+        view
+        returns (
+            address owner,
+            uint16 lifecycle,
+            uint8 state,
+            uint8 flags,
+            uint32 seq,
+            uint40 changedAt,
+            bytes32 head,
+            bytes32 heldInputs
+        )
+    {
+        Artefact storage entry = _artefacts[artefact];
+        ArtefactWord word = entry.word;
+        if (word.isNothing()) revert UnknownArtefact(artefact);
+        (owner, lifecycle, state, flags) = (word.ownerOf(), word.lifecycleNumber(), word.stateOf(), word.flagsOf());
+        (seq, changedAt, head, heldInputs) = (word.seqOf(), word.timeOf(), entry.head, entry.heldInputs);
+    }
+
+    /// @inheritdoc IWorkspace
+    function headOf(bytes32 artefact) external view returns (bytes32) {
+        return _artefacts[artefact].head;
+    }
+
+    /// @inheritdoc IWorkspace
+    function usableAt(bytes32 artefact, bytes32 head) public view returns (bool) {
+        Artefact storage entry = _artefacts[artefact];
+        return entry.word.flagsOf() & USABLE != 0 && entry.head == head;
+    }
+
+    /// @inheritdoc IWorkspace
+    function revoked(bytes32 artefact) public view returns (bool) {
+        return _artefacts[artefact].word.flagsOf() & REVOKED != 0;
+    }
+
+    /// @inheritdoc IWorkspace
+    function ballotOf(bytes32 ballot) external view returns (uint8 endorsed, bytes32 commitment) {
+        VoteWord word = _ballots[ballot];
+        return (word.countOf(), word.chainOf());
+    }
+
+    // ------------------------------------------------------------------------------------------------ rules
+
+    function _register(Actor memory actor, Registration calldata registration) private returns (bytes32 head) {
+        bytes32 artefact = registration.artefact;
+        uint16 lifecycle = registration.lifecycle;
+        _requireScope(actor, artefact);
+        Artefact storage entry = _artefacts[artefact];
+        if (!entry.word.isNothing()) revert AlreadyRegistered(artefact);
+        Header storage header = _headers[lifecycle];
+        uint16 roles = header.registerRoles;
+        if (roles == 0) revert UnknownLifecycle(lifecycle);
+        _requireRole(actor, roles);
+        head = keccak256(
+            abi.encode(block.chainid, address(this), artefact, lifecycle, actor.key, registration.record)
+        );
+        entry.word = packArtefact(actor.member, lifecycle, header.initial, header.initialFlags, 0, block.timestamp);
+        entry.head = head;
+        emit Registered(artefact, lifecycle, actor.member, actor.key, registration.record, head);
+    }
+
+    function _registerWith(Actor memory actor, Registration calldata registration, Transition calldata first) private {
+        bytes32 head = _register(actor, registration);
+        if (first.artefact != registration.artefact) revert HeadMismatch(first.artefact, first.expectedHead, head);
+        _transit(actor, first);
+    }
+
+    function _transitMany(Actor memory actor, Transition[] calldata changes) private {
+        for (uint256 i; i < changes.length; ++i) {
+            _transit(actor, changes[i]);
+        }
+    }
+
+    function _transit(Actor memory actor, Transition calldata change) private {
+        bytes32 artefact = change.artefact;
+        Artefact storage entry = _artefacts[artefact];
+        ArtefactWord word = entry.word;
+        RuleWord rule = _ruleFor(actor, word, artefact, entry.head, change.expectedHead, change.rule);
+        _requireRole(actor, rule.ruleRoles());
+        bytes32 inputs = _commitment(change.inputs);
+        _checkGuards(actor, word, rule, change);
+        bytes32 votes;
+        if (rule.quorumOf() != 0) {
+            VoteWord ballot =
+                _ballots[_ballotId(artefact, change.expectedHead, change.rule, change.content, inputs)];
+            if (ballot.countOf() < rule.quorumOf()) {
+                revert QuorumMissing(artefact, ballot.countOf(), rule.quorumOf());
+            }
+            votes = ballot.chainOf();
+        }
+        if (rule.guardsOf() & INPUTS_HELD != 0) {
+            _checkHeld(artefact, entry.heldInputs, change.held);
+        }
+        _checkInputs(word, rule, change);
+        _write(actor, entry, rule, change, inputs, votes);
+    }
+
+    function _write(
+        Actor memory actor,
+        Artefact storage entry,
+        RuleWord rule,
+        Transition calldata change,
+        bytes32 inputs,
+        bytes32 votes
+    ) private {
+        ArtefactWord word = entry.word;
+        uint32 seq = word.seqOf() + 1;
+        bytes32 head = keccak256(
+            abi.encode(
+                change.expectedHead,
+                change.rule,
+                word.stateOf(),
+                rule.toState(),
+                seq,
+                actor.key,
+                change.content,
+                change.record,
+                inputs,
+                votes
+            )
+        );
+        entry.word =
+            packArtefact(word.ownerOf(), word.lifecycleNumber(), rule.toState(), rule.toFlags(), seq, block.timestamp);
+        entry.head = head;
+        if (change.content != 0 && rule.keepsInputs()) entry.heldInputs = inputs;
+        emit Transitioned(
+            change.artefact,
+            change.content,
+            actor.member,
+            actor.key,
+            change.rule,
+            rule.toState(),
+            seq,
+            change.record,
+            head
+        );
+        for (uint256 i; i < change.inputs.length; ++i) {
+            Input calldata input = change.inputs[i];
+            emit InputUsed(change.artefact, input.artefact, input.head, input.workspace, seq);
+        }
+    }
+
+    function _endorse(Actor memory actor, Endorsement calldata vote) private {
+        bytes32 artefact = vote.artefact;
+        Artefact storage entry = _artefacts[artefact];
+        ArtefactWord word = entry.word;
+        RuleWord rule = _ruleFor(actor, word, artefact, entry.head, vote.expectedHead, vote.rule);
+        if (rule.quorumOf() == 0) revert NoQuorum(artefact, vote.rule);
+        _requireRole(actor, rule.voteRoles());
+        if (rule.guardsOf() & FOUR_EYES != 0) _checkFourEyes(actor, word, artefact);
+        bytes32 ballot = _ballotId(artefact, vote.expectedHead, vote.rule, vote.content, vote.inputs);
+        (VoteWord votes, bool fresh) = _mark(_ballots[ballot], ballot, actor.organisation);
+        if (!fresh) revert AlreadyVoted(ballot, actor.organisation);
+        if (vote.approve) votes = votes.counted();
+        votes = votes.chained(
+            uint256(
+                keccak256(
+                    abi.encode(votes.chainOf(), ballot, actor.key, actor.organisation, vote.approve, vote.record)
+                )
+            )
+        );
+        _ballots[ballot] = votes;
+        emit Endorsed(artefact, ballot, actor.member, actor.key, vote, actor.organisation, votes.chainOf());
+    }
+
+    /// @dev The rule that a transition or a vote is about, after checking that the artefact is where the signer saw it.
+    function _ruleFor(
+        Actor memory actor,
+        ArtefactWord word,
+        bytes32 artefact,
+        bytes32 head,
+        bytes32 expectedHead,
+        uint8 number
+    ) private view returns (RuleWord rule) {
+        _requireScope(actor, artefact);
+        if (word.isNothing()) revert UnknownArtefact(artefact);
+        if (head != expectedHead) revert HeadMismatch(artefact, expectedHead, head);
+        if (word.flagsOf() & TERMINAL != 0) revert Terminal(artefact, word.stateOf());
+        rule = _rule(word.lifecycleNumber(), number);
+        if (rule.isNoRule()) revert UnknownRule(word.lifecycleNumber(), number);
+        if (rule.fromState() != word.stateOf() && rule.fromState() != ANY_STATE) {
+            revert WrongState(artefact, word.stateOf(), rule.fromState());
+        }
+    }
+
+    function _checkGuards(Actor memory actor, ArtefactWord word, RuleWord rule, Transition calldata change)
+        private
+        view
+    {
+        uint16 guards = rule.guardsOf();
+        bytes32 artefact = change.artefact;
+        if (guards & OWNER_ONLY != 0 && actor.member != word.ownerOf()) {
+            revert OwnerOnly(artefact, word.ownerOf(), actor.member);
+        }
+        if (guards & FOUR_EYES != 0) _checkFourEyes(actor, word, artefact);
+        if (guards & CONTENT_NEEDED != 0 && change.content == 0) revert ContentNeeded(artefact);
+        if (guards & CONTENT_FORBIDDEN != 0 && change.content != 0) revert ContentForbidden(artefact);
+        if (guards & INPUT_NEEDED != 0 && change.inputs.length == 0) revert InputNeeded(artefact);
+        uint256 earliest = uint256(word.timeOf()) + rule.minDelayOf();
+        if (block.timestamp < earliest) revert TooEarly(artefact, earliest);
+    }
+
+    function _checkFourEyes(Actor memory actor, ArtefactWord word, bytes32 artefact) private view {
+        if (_accounts[word.ownerOf()].organisationOf() == actor.organisation) {
+            revert FourEyes(artefact, actor.organisation);
+        }
+    }
+
+    function _checkInputs(ArtefactWord word, RuleWord rule, Transition calldata change) private view {
+        uint16 evidence = rule.evidenceOf();
+        bool usable = rule.guardsOf() & INPUTS_USABLE != 0;
+        if (!usable && evidence == 0) return;
+        bool found = evidence == 0;
+        for (uint256 i; i < change.inputs.length; ++i) {
+            Input calldata input = change.inputs[i];
+            if (usable && !_isUsable(input)) revert InputNotUsable(input.workspace, input.artefact, input.head);
+            if (!found) found = _isEvidence(input, evidence, word.ownerOf());
+        }
+        if (!found) revert EvidenceMissing(change.artefact, evidence);
+    }
+
+    function _isEvidence(Input calldata input, uint16 lifecycle, address owner) private view returns (bool) {
+        ArtefactWord word = _artefacts[input.artefact].word;
+        return input.workspace == address(0) && word.lifecycleNumber() == lifecycle
+            && usableAt(input.artefact, input.head)
+            && _accounts[word.ownerOf()].organisationOf() != _accounts[owner].organisationOf();
+    }
+
+    function _isUsable(Input calldata input) private view returns (bool) {
+        if (input.workspace == address(0)) return usableAt(input.artefact, input.head);
+        return _ask(input.workspace, abi.encodeCall(IWorkspace.usableAt, (input.artefact, input.head))) == 1;
+    }
+
+    function _checkHeld(bytes32 artefact, bytes32 expected, Input[] calldata held) private view {
+        bytes32 actual = _commitment(held);
+        if (actual != expected) revert HeldMismatch(artefact, expected, actual);
+        for (uint256 i; i < held.length; ++i) {
+            Input calldata input = held[i];
+            bool bad = input.workspace == address(0)
+                ? revoked(input.artefact)
+                : _ask(input.workspace, abi.encodeCall(IWorkspace.revoked, (input.artefact))) != 0;
+            if (bad) revert InputRevoked(input.workspace, input.artefact);
+        }
+    }
+
+    /// @dev Another workspace's answer, 0 or 1; anything else (no code, a revert, too much gas) is the highest number.
+    ///      Assembly, because Solidity would copy all that a hostile contract returns.
+    function _ask(address workspace, bytes memory question) private view returns (uint256 answer) {
+        assembly ("memory-safe") {
+            let ok := staticcall(QUESTION_GAS, workspace, add(question, 32), mload(question), 0, 32)
+            answer := not(0)
+            if and(ok, eq(returndatasize(), 32)) { answer := mload(0) }
+        }
+    }
+
+    /// @inheritdoc Governance
+    function _recover(bytes32 artefact, address from, address to) internal override {
+        ArtefactWord word = _artefacts[artefact].word;
+        if (word.isNothing()) revert UnknownArtefact(artefact);
+        if (word.ownerOf() != from) revert NotOwnedBy(artefact, word.ownerOf());
+        _artefacts[artefact].word = word.ownedBy(to);
+        emit ArtefactRecovered(artefact, from, to);
+    }
+
+    function _ballotId(bytes32 artefact, bytes32 head, uint8 rule, bytes32 content, bytes32 inputs)
+        private
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(artefact, head, rule, content, inputs));
+    }
+
+    function _commitment(Input[] calldata inputs) private pure returns (bytes32) {
+        return inputs.length == 0 ? bytes32(0) : keccak256(abi.encode(inputs));
+    }
+}
