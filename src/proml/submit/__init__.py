@@ -1,0 +1,11 @@
+"""From the outbox to the ledger: exactly once as seen on chain.
+
+- :mod:`proml.submit.intents`: what a participant asks for becomes a record in the local store and intents in the outbox.
+- :mod:`proml.submit.resolver`: what has to be looked up before an intent can be signed (names, rules, heads, inputs);
+  :mod:`proml.submit.chain_resolver` looks it up on the ledger itself.
+- :mod:`proml.submit.plan`: which entries can go now, and which wait for what.
+- :mod:`proml.submit.bind`: an intent bound to heads, rules and inputs is an operation.
+- :mod:`proml.submit.deliver`: publishes records, signs, writes ahead, sends, waits, and starts again where it was.
+
+The JSON fields of each kind of intent are those of the dataclasses in :mod:`proml.core.intent`.
+"""
