@@ -102,8 +102,7 @@ def command(name: str, *, examples: str, **settings: Any) -> Callable[[Callable[
     """Declares a command: its function gets the :class:`Session` first, then its own options."""
 
     def declare(function: Callable[..., None]) -> Command:
-        declared = click.command(name, cls=Command, examples=examples, **settings)(click.pass_obj(function))
-        return cast("Command", declared)
+        return click.command(name, cls=Command, examples=examples, **settings)(click.pass_obj(function))
 
     return declare
 

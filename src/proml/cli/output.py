@@ -8,7 +8,7 @@ import os
 import sys
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -80,11 +80,11 @@ def colour(text: object, kind: str) -> Coloured:
     return Coloured(click.style(printable(text), fg=_COLOURS[kind]))
 
 
-def terminal(stream: object = None) -> bool:
+def terminal(stream: TextIO | None = None) -> bool:
     """Tells whether a stream (standard output by default) is a terminal."""
     checked = sys.stdout if stream is None else stream
     try:
-        return bool(checked.isatty())  # type: ignore[attr-defined]  # a closed or replaced stream has none
+        return bool(checked.isatty())
     except (AttributeError, ValueError):
         return False
 

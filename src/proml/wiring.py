@@ -1,0 +1,241 @@
+"""The only place where adapters meet stages: opens a participant's working folder.
+
+Everything is opened when it is first used, so that a command which only reads imports no EVM, unlocks no key and
+touches no file that it does not need.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proml.config import Config, Folder, find_folder, home, read_config
+from proml.errors import ConfigError, IdentityError, MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+
+    from proml.core.workspace_file import WorkspaceFile
+    from proml.identity import Identities, Identity
+    from proml.index.follow import Progress
+    from proml.index.queries import ReadModel
+    from proml.index.views import FollowReport
+    from proml.ports import Clock, Ledger, Outbox, Signer, Store
+    from proml.verify.verifying import Witnesses
+
+_EMBEDDED = "embedded:"
+
+
+class Participant:
+    """One participant at one working folder; its parts open when they are first used.
+
+    Args:
+        folder: The working folder.
+        config: Its configuration.
+        identity: Name of the identity that signs, instead of PROML_IDENTITY and the configured one.
+    """
+
+    def __init__(self, folder: Folder, config: Config, *, identity: str | None = None) -> None:
+        self.folder = folder
+        self.config = config
+        self._identity_name = identity or os.environ.get("PROML_IDENTITY") or config.identity
+        self._close: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Participant:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @cached_property
+    def workspace(self) -> WorkspaceFile:
+        """The workspace file that this folder is pinned to."""
+        from proml.workspace import read_workspace_file  # noqa: PLC0415 - opened when used, see the class
+
+        return read_workspace_file(self.folder.workspace_file(self.config))
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The machine's clock."""
+        from proml.adapters.clock import SystemClock  # noqa: PLC0415 - as above
+
+        return SystemClock()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger: PROML_LEDGER, the configured one, or those of the workspace file in their order."""
+        chosen = os.environ.get("PROML_LEDGER") or self.config.ledger
+        urls = [chosen] if chosen else list(self.workspace.ledgers)
+        ledger = open_ledger(urls, base=self.folder.dot)
+        self._close.append(ledger.close)
+        return ledger
+
+    @cached_property
+    def identities(self) -> Identities:
+        """The identities in PROML_HOME."""
+        return open_identities()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The identity that signs here, still locked.
+
+        Raises:
+            IdentityError: None was chosen and there is not exactly one, or the chosen one does not exist.
+        """
+        if self._identity_name:
+            return self.identities.get(self._identity_name)
+        known = [identity for identity in self.identities.list() if not identity.member]
+        if len(known) == 1:
+            return known[0]
+        raise IdentityError(
+            f"no identity is chosen for {self.folder.root}, and {home()} has {len(known)}.",
+            hint='Set PROML_IDENTITY, or identity = "NAME" in .proml/config.toml; `proml id list` shows them.',
+        )
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The key that signs, unlocked when this is first asked for."""
+        return self.identities.unlock(self.identity.name)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What waits to be sent, and what became of it."""
+        from proml.adapters.outbox_sqlite import SqliteOutbox  # noqa: PLC0415 - as above
+
+        outbox = SqliteOutbox(self.folder.outbox_file)
+        self._close.append(outbox.close)
+        return outbox
+
+    @cached_property
+    def store(self) -> Store:
+        """The local store; what it does not have is read from the workspace's stores."""
+        from proml.adapters.store_fsspec import FsspecStore, LayeredStore  # noqa: PLC0415 - as above
+
+        local = FsspecStore(str(self.folder.store_folder))
+        return LayeredStore(local, self.shared_stores) if self.shared_stores else local
+
+    @cached_property
+    def shared_stores(self) -> tuple[Store, ...]:
+        """The stores where members of the workspace publish records."""
+        from proml.adapters.store_fsspec import FsspecStore  # noqa: PLC0415 - as above
+
+        return tuple(FsspecStore(url) for url in self.workspace.stores)
+
+    @cached_property
+    def index(self) -> Engine:
+        """The database of the read model."""
+        _need("sqlalchemy")
+        from proml.index.schema import open_index  # noqa: PLC0415 - as above
+
+        engine = open_index(str(self.folder.index_file))
+        self._close.append(engine.dispose)
+        return engine
+
+    @cached_property
+    def model(self) -> ReadModel:
+        """Answers from the read model, as far as it has followed."""
+        from proml.index.queries import ReadModel  # noqa: PLC0415 - as above
+
+        return ReadModel(self.index, self.workspace)
+
+    @property
+    def witnesses(self) -> Witnesses:
+        """What a verification asks."""
+        from proml.verify.verifying import Witnesses  # noqa: PLC0415 - as above
+
+        return Witnesses(model=self.model, ledger=self.ledger, store=self.store)
+
+    def follow(self, progress: Progress | None = None, *, anew: bool = False) -> FollowReport:
+        """Brings the read model up to the ledger's newest block.
+
+        Args:
+            progress: Called with blocks done and blocks to do.
+            anew: Throw the read model away first.
+        """
+        from proml.index import follow  # noqa: PLC0415 - as above
+
+        step = follow.rebuild if anew else follow.follow
+        return step(self.ledger, self.workspace, self.store, self.index, progress)
+
+    def close(self) -> None:
+        """Closes what was opened; safe to call twice."""
+        while self._close:
+            self._close.pop()()
+
+
+def open_participant(folder: str | os.PathLike[str] | None = None, *, identity: str | None = None) -> Participant:
+    """Opens a working folder.
+
+    Args:
+        folder: Where to look for it, upwards; by default PROML_FOLDER, else the current folder.
+        identity: Name of the identity that signs, instead of PROML_IDENTITY and the configured one.
+
+    Raises:
+        ConfigError: There is no working folder, or its configuration is broken.
+    """
+    found = find_folder(folder)
+    return Participant(found, read_config(found), identity=identity)
+
+
+def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool = False) -> Ledger:
+    """Opens a ledger.
+
+    Args:
+        urls: ``embedded:PATH``, ``http(s)://…``, ``ws(s)://…`` or the path of an IPC socket; of several end points of
+            one chain, the first that answers is used.
+        base: Folder that a relative path starts from; the current one by default.
+        create: Make an embedded chain that does not exist.
+
+    Raises:
+        ConfigError: No URL, or none of a kind that is known.
+        UnreachableError: No end point answers.
+    """
+    given = [urls] if isinstance(urls, str) else urls
+    if not given:
+        raise ConfigError("the workspace file names no ledger.", hint="Set PROML_LEDGER to the URL of its ledger.")
+    embedded = [url for url in given if url.startswith(_EMBEDDED)]
+    if embedded:
+        _need("eth")
+        from proml.adapters.embedded import EmbeddedLedger  # noqa: PLC0415 - the EVM takes long to import
+
+        path = (base or Path.cwd()) / embedded[0].removeprefix(_EMBEDDED)
+        return EmbeddedLedger.create(path) if create and not path.exists() else EmbeddedLedger.open(path)
+    unknown = [url for url in given if not url.startswith(("http://", "https://", "ws://", "wss://", "/"))]
+    if unknown:
+        raise ConfigError(
+            f"{unknown[0]!r} is not the URL of a ledger; expected embedded:PATH, http(s)://…, ws(s)://… or /path.ipc.",
+            hint="Correct PROML_LEDGER, .proml/config.toml or the workspace file.",
+        )
+    _need("web3")
+    from proml.adapters.jsonrpc import JsonRpcLedger  # noqa: PLC0415 - takes long to import
+
+    return JsonRpcLedger(given)
+
+
+def open_identities() -> Identities:
+    """Opens the identities in PROML_HOME; a person is asked for passphrases only when a terminal is there."""
+    _need("eth_account")
+    from proml.identity import Identities  # noqa: PLC0415 - takes long to import
+
+    return Identities(home(), prompt=_prompt if sys.stdin.isatty() and sys.stderr.isatty() else None)
+
+
+def _prompt(question: str) -> str:
+    import getpass  # noqa: PLC0415 - only when a person is asked
+
+    return getpass.getpass(question if question.endswith(" ") else f"{question} ")
+
+
+def _need(module: str) -> None:
+    import importlib.util  # noqa: PLC0415 - only when something is opened
+
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(
+            f"this needs the Python package {module!r}, which is not installed.",
+            hint="Install it with `pip install 'proml[ledger]'`.",
+        )
