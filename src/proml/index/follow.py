@@ -1,41 +1,296 @@
-"""Follows the ledger into the index."""
+"""Follows the ledger into the index: pins, fork, events, heads, records.
+
+A range of blocks is read from the ledger without holding the index, checked, and written in one transaction that gives
+way if another process was faster. A reorganisation is found by comparing block hashes, and its rows are deleted before
+anything is added. What the rows say of a head was recomputed (:mod:`proml.index.rows`); what a record says is another
+matter (:mod:`proml.index.bodies`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sql
+
+from proml.core.events import decode_event
+from proml.core.operation import ZERO
+from proml.errors import UnreachableError
+from proml.index import schema
+from proml.index.bodies import fetch_bodies, want_records
+from proml.index.onchain import check_pins
+from proml.index.rows import RowMaker
+from proml.index.schema import IndexBroken, reading, throw_away, writing
+from proml.index.views import FollowReport
+from proml.ports import LogQuery
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection, Engine
 
     from proml.core.workspace_file import WorkspaceFile
-    from proml.index.views import FollowReport
-    from proml.ports import Ledger, Store
+    from proml.ports import Block, Ledger, Log, Store
 
-Progress = Callable[[int, int], None]
-"""Called with (blocks done, blocks to do)."""
+    Progress = Callable[[int, int], None]  # called with (blocks done, blocks to do)
+
+__all__ = ["check_pins", "follow", "rebuild"]
+
+_RANGE_BLOCKS = 2_000
+_ATTEMPTS = 20  # ranges in a row that a reorganisation or another process may spoil
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A range of blocks with all that the ledger says of it, read while the chain stood still."""
+
+    first: int
+    last: Block
+    logs: Sequence[Log]
+    times: dict[int, Block]
+
+
+@dataclass(slots=True)
+class _Following:
+    """One follow under way."""
+
+    ledger: Ledger
+    workspace: WorkspaceFile
+    engine: Engine
+    logs: int = 0
+    transitions: int = 0
+    rolled_back_to: int | None = None
+    maker: RowMaker | None = None
 
 
 def follow(
     ledger: Ledger, workspace: WorkspaceFile, store: Store | None, engine: Engine, progress: Progress | None = None
 ) -> FollowReport:
-    """Brings the index up to the ledger's newest block.
+    """Brings the index up to the ledger's newest block, and fetches records that it misses.
+
+    Several processes may follow into the same index at once.
+
+    Args:
+        ledger: The chain; must be the pinned one.
+        workspace: The workspace file, which pins it.
+        store: Where records are; None leaves them as they are.
+        engine: See :func:`proml.index.schema.open_index`.
+        progress: Called with (blocks done, blocks to do) after each range.
 
     Raises:
         VerificationError: The ledger is not the pinned one, or its logs do not fit together (a lying end point);
             nothing of the range in question is written.
         UnreachableError: No answer from the ledger.
+        LocalStorageError: The index cannot be written.
     """
-    raise NotImplementedError
+    check_pins(ledger, workspace)
+    try:
+        return _follow(ledger, workspace, store, engine, progress)
+    except IndexBroken:
+        throw_away(engine)
+        report = _follow(ledger, workspace, store, engine, progress)
+        return dataclasses.replace(report, rebuilt=True)
 
 
 def rebuild(
     ledger: Ledger, workspace: WorkspaceFile, store: Store | None, engine: Engine, progress: Progress | None = None
 ) -> FollowReport:
-    """Throws the index away and follows from the workspace's first block."""
-    raise NotImplementedError
+    """Throws the index away and follows from the workspace's first block; raises as :func:`follow` does."""
+    check_pins(ledger, workspace)
+    throw_away(engine)
+    return dataclasses.replace(follow(ledger, workspace, store, engine, progress), rebuilt=True)
 
 
-def check_pins(ledger: Ledger, workspace: WorkspaceFile) -> None:
-    """Raises VerificationError unless chain id, genesis hash and contract code are the pinned ones."""
-    raise NotImplementedError
+def _follow(
+    ledger: Ledger, workspace: WorkspaceFile, store: Store | None, engine: Engine, progress: Progress | None
+) -> FollowReport:
+    started = time.perf_counter()
+    following = _Following(ledger, workspace, engine)
+    rebuilt = _claim(engine, workspace)
+    first = begun = _roll_back(following)
+    newest = ledger.newest()
+    spoiled = 0
+    while first <= newest.number:
+        block_range = _read_range(following, first, min(first + _RANGE_BLOCKS - 1, newest.number))
+        if block_range is not None and _write_range(following, block_range):
+            spoiled, first = 0, block_range.last.number + 1
+            if progress is not None:
+                progress(max(first - begun, 0), max(newest.number + 1 - begun, 0))
+            continue
+        spoiled += 1
+        if spoiled > _ATTEMPTS:
+            raise UnreachableError(
+                f"the chain changed {spoiled} times while blocks from {first} on were read", hint="Try again later."
+            )
+        following.maker = None
+        first, newest = _roll_back(following), ledger.newest()
+    _note_position(following)
+    fetched, missing = fetch_bodies(engine, workspace, store)
+    return FollowReport(
+        first_block=begun,
+        last_block=first - 1,
+        logs=following.logs,
+        transitions=following.transitions,
+        rolled_back_to=following.rolled_back_to,
+        records_fetched=fetched,
+        records_missing=missing,
+        rebuilt=rebuilt,
+        milliseconds=(time.perf_counter() - started) * 1000,
+    )
+
+
+def _claim(engine: Engine, workspace: WorkspaceFile) -> bool:
+    """Makes the index this workspace's, emptied if it was another's; returns whether it begins anew."""
+    pins = (workspace.chain_id, workspace.genesis_hash, workspace.contract)
+    with reading(engine) as connection:
+        found = connection.execute(sql.select(schema.meta)).first()
+    if found is not None:
+        if (found.chain_id, found.genesis_hash, found.contract) == pins:
+            return False
+        throw_away(engine)
+    with writing(engine) as connection:
+        if connection.execute(sql.select(schema.meta).with_for_update()).first() is None:
+            values = {
+                "schema": schema.SCHEMA_VERSION,
+                "chain_id": workspace.chain_id,
+                "genesis_hash": workspace.genesis_hash,
+                "contract": workspace.contract,
+                "next_block": workspace.first_block,
+                "finalized": -1,
+                "followed_at": 0,
+            }
+            connection.execute(schema.meta.insert(), values)
+    return True
+
+
+# -------------------------------------------------------------------------------------------------- the fork
+
+
+def _roll_back(following: _Following) -> int:
+    """Takes the index back to the newest block that it shares with the chain; returns the next block to read."""
+    engine = following.engine
+    while True:
+        with reading(engine) as connection:
+            next_block = _next_block(connection)
+            stored = connection.execute(
+                sql.select(schema.blocks.c.number, schema.blocks.c.hash).order_by(schema.blocks.c.number)
+            )
+            fork, newest_stored = _fork(following.ledger, stored.all())
+        if fork == newest_stored:
+            return next_block
+        target = following.workspace.first_block if fork is None else fork + 1
+        with writing(engine) as connection:
+            if not _move(connection, next_block, target):
+                continue  # another process was faster: look again
+            for table in schema.EVENT_TABLES:
+                connection.execute(table.delete().where(table.c.block_number >= target))
+            connection.execute(schema.blocks.delete().where(schema.blocks.c.number >= target))
+        back_to = target - 1
+        known = following.rolled_back_to
+        following.rolled_back_to = back_to if known is None else min(known, back_to)
+        return target
+
+
+def _fork(ledger: Ledger, stored: Sequence[Any]) -> tuple[int | None, int | None]:
+    """Returns the newest stored block that the chain still has, and the newest stored one."""
+    if not stored:
+        return None, None
+    # Sharing a block means sharing all before it, so the border is found by halving; mostly there is none.
+    low, high = -1, len(stored) - 1
+    while low < high:
+        middle = high if low == -1 and high == len(stored) - 1 else (low + high + 1) // 2
+        block = ledger.block(stored[middle].number)
+        if block is not None and block.hash == stored[middle].hash:
+            low = middle
+        else:
+            high = middle - 1
+    return (None if low < 0 else stored[low].number), stored[-1].number
+
+
+def _next_block(connection: Connection) -> int:
+    found = connection.execute(sql.select(schema.meta.c.next_block)).scalar()
+    if found is None:
+        raise IndexBroken("the index was emptied while it was followed", hint="Run the command again.")
+    return int(found)
+
+
+def _move(connection: Connection, old: int, new: int) -> bool:
+    """Moves the index's position if it is still the old one."""
+    change = schema.meta.update().where(schema.meta.c.next_block == old).values(next_block=new)
+    return connection.execute(change).rowcount == 1
+
+
+# --------------------------------------------------------------------------------------------------- ranges
+
+
+def _read_range(following: _Following, first: int, last: int) -> _Range | None:
+    """Reads a range's logs and blocks; None if the chain changed meanwhile."""
+    ledger = following.ledger
+    end = ledger.block(last)
+    if end is None:
+        return None
+    logs = ledger.logs(LogQuery(address=following.workspace.contract, first_block=first, last_block=last))
+    times = {last: end}
+    for log in logs:
+        if log.block_number not in times:
+            block = ledger.block(log.block_number)
+            if block is None:
+                return None
+            times[log.block_number] = block
+        if times[log.block_number].hash != log.block_hash:
+            return None
+    again = ledger.block(last)
+    if again is None or again.hash != end.hash:
+        return None
+    return _Range(first, end, logs, times)
+
+
+def _write_range(following: _Following, block_range: _Range) -> bool:
+    """Writes a range in one transaction; False if another process was faster or the chain changed."""
+    events = [event for event in map(decode_event, block_range.logs) if event is not None]
+    with writing(following.engine) as connection:
+        if not _move(connection, block_range.first, block_range.last.number + 1) or not _continues(
+            following.ledger, connection, block_range.first
+        ):
+            connection.rollback()
+            return False
+        if following.maker is None:
+            following.maker = RowMaker(following.ledger, following.workspace, connection)
+        following.maker.reconnect(connection)
+        rows = following.maker.make(events)
+        for table, values in rows.items():
+            if values:
+                connection.execute(table.insert(), values)
+        stamps = [{"number": b.number, "hash": b.hash, "timestamp": b.timestamp} for b in block_range.times.values()]
+        connection.execute(schema.blocks.insert(), stamps)
+        want_records(connection, _records_named(rows))
+    following.logs += len(block_range.logs)
+    following.transitions += sum(row["seq"] > 0 for row in rows[schema.transitions])
+    return True
+
+
+def _continues(ledger: Ledger, connection: Connection, first: int) -> bool:
+    """Whether what is stored up to a range still is what the chain has there."""
+    b = schema.blocks
+    last = connection.execute(sql.select(b).where(b.c.number < first).order_by(b.c.number.desc()).limit(1)).first()
+    if last is None:
+        return True
+    block = ledger.block(last.number)
+    return block is not None and block.hash == last.hash
+
+
+def _records_named(rows: dict[sql.Table, list[dict[str, Any]]]) -> set[bytes]:
+    tables = (schema.transitions, schema.votes)
+    return {row["record"] for table in tables for row in rows[table]} - {ZERO}
+
+
+def _note_position(following: _Following) -> None:
+    """Notes which block is final, unless the index knows: a follow that finds nothing new need not write."""
+    finalized = following.ledger.finalized()
+    with reading(following.engine) as connection:
+        known = connection.execute(sql.select(schema.meta.c.finalized)).scalar()
+    if known != finalized or following.logs:
+        with writing(following.engine) as connection:
+            connection.execute(schema.meta.update().values(finalized=finalized, followed_at=int(time.time())))
