@@ -282,6 +282,7 @@ class Entry:
         error: Why it was refused, in words, or the last failure.
         created_ns: Unix time in nanoseconds at which it was added.
         confirmed_ns: Unix time in nanoseconds at which its block was seen; 0 before.
+        final: Whether its block is final, so that nothing about it changes any more.
     """
 
     number: int
@@ -297,6 +298,7 @@ class Entry:
     created_ns: int = 0
     confirmed_ns: int = 0
     detail: Mapping[str, object] = field(default_factory=dict)
+    final: bool = False
 
 
 class Outbox(Protocol):
@@ -308,6 +310,10 @@ class Outbox(Protocol):
 
     def entries(self, *states: str) -> Iterator[Entry]:
         """Yields the entries in these states (all if none is named), oldest first."""
+        ...
+
+    def unsettled(self) -> Iterator[Entry]:
+        """Yields the entries that may still change, oldest first: neither dropped nor in a final block."""
         ...
 
     def entry(self, number: int) -> Entry:

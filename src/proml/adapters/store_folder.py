@@ -1,0 +1,169 @@
+"""A content-addressed folder: ``ROOT/sha256/ab/cdef…``. Standard library only, because capture uses it.
+
+The path of a document follows from its digest alone, so no name from outside ever becomes a path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from proml.core.digest import sha256
+from proml.errors import ContentError, LocalStorageError, NotAvailable, ProMLError, UsageError, VerificationError
+
+DEFAULT_MAX_BYTES = 256 * 1024 * 1024
+"""What one document may have by default: records are small, and a whole document is held in memory."""
+
+_DIGEST_BYTES = 32
+_UNFINISHED = ".unfinished-"
+
+
+def document_path(digest: bytes) -> str:
+    """Returns where a document stands below a store's root: ``sha256/`` + 2 hex digits + ``/`` + the other 62.
+
+    Raises:
+        UsageError: The digest does not have 32 bytes.
+    """
+    if len(digest) != _DIGEST_BYTES:
+        raise UsageError(f"expected a SHA-256 digest of 32 bytes, found {len(digest)}: 0x{bytes(digest).hex()[:80]}")
+    digits = bytes(digest).hex()
+    return f"sha256/{digits[:2]}/{digits[2:]}"
+
+
+def check_document(data: bytes, digest: bytes, where: str) -> bytes:
+    """Returns the bytes if they have this digest.
+
+    Raises:
+        VerificationError: They have another one.
+    """
+    found = sha256(data)
+    if found != digest:
+        raise VerificationError(
+            f"The document at {where} was changed: expected sha256:{digest.hex()}, found sha256:{found.hex()} "
+            f"({len(data)} bytes).",
+            hint="Do not use it. Whoever has the original can put it again; `proml audit` checks the other stores.",
+        )
+    return data
+
+
+def check_size(size_bytes: int, max_bytes: int, what: str) -> None:
+    """Raises ContentError if something is larger than a store takes."""
+    if size_bytes > max_bytes:
+        raise ContentError(
+            f"{what} has {size_bytes} bytes; this store takes at most {max_bytes}.",
+            hint="Keep large content outside and let the record name its digest.",
+        )
+
+
+class FolderStore:
+    """The :class:`~proml.ports.Store` in a local folder; safe for many processes at once.
+
+    Args:
+        root: The folder; made when something is first put.
+        max_bytes: Largest document taken or read, in bytes.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.root = Path(root).absolute()
+        self.name = str(self.root)
+        self._max_bytes = max_bytes
+
+    def put(self, data: bytes) -> bytes:
+        """Stores the bytes durably and returns their digest; storing them again has no effect.
+
+        A document that was damaged in the meantime is replaced.
+
+        Raises:
+            ContentError: They are more than the store takes.
+            LocalStorageError: They cannot be written.
+        """
+        check_size(len(data), self._max_bytes, "The document")
+        digest = sha256(data)
+        path = self._path(digest)
+        if not self._holds(path, data):
+            try:
+                _write_durably(path, data)
+            except OSError as failure:
+                raise self._unusable(failure, "written") from failure
+        return digest
+
+    def get(self, digest: bytes) -> bytes:
+        """Returns the bytes.
+
+        Raises:
+            NotAvailable: The store does not have them.
+            VerificationError: The stored bytes do not have this digest.
+            ContentError: They are more than this store reads.
+            LocalStorageError: They cannot be read.
+        """
+        path = self._path(digest)
+        try:
+            data = self._read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotAvailable(
+                f"The store {self.root} does not have sha256:{digest.hex()}.",
+                hint="Ask whoever recorded it to run `proml sync`, which publishes records in the workspace's stores.",
+            ) from None
+        except OSError as failure:
+            raise self._unusable(failure, "read") from failure
+        return check_document(data, digest, str(path))
+
+    def has(self, digest: bytes) -> bool:
+        """Tells whether the store has the bytes, without reading them."""
+        return self._path(digest).is_file()
+
+    def _path(self, digest: bytes) -> Path:
+        return self.root / document_path(digest)
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        try:
+            return path.stat().st_size == len(data) and self._read(path) == data
+        except (OSError, ProMLError):
+            return False
+
+    def _read(self, path: Path) -> bytes:
+        # Without O_NONBLOCK, a FIFO that somebody put there would hang the reader.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise VerificationError(
+                    f"{path} is not a regular file.", hint="Remove it; whoever has the original can put it again."
+                )
+            check_size(found.st_size, self._max_bytes, str(path))
+            return file.read(self._max_bytes)
+
+    def _unusable(self, failure: OSError, what: str) -> LocalStorageError:
+        why = "the disk is full" if failure.errno in (errno.ENOSPC, errno.EDQUOT) else failure.strerror or str(failure)
+        return LocalStorageError(
+            f"A document in the store {self.root} cannot be {what}: {why}. Nothing stored before was lost.",
+            hint="Free space on the disk, or make the folder readable and writable, and try again.",
+        )
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.parent / f"{_UNFINISHED}{secrets.token_hex(8)}"
+    try:
+        with unfinished.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    # The names themselves have to be on disk too: the document's, and those of folders just made.
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
