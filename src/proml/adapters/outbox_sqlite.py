@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proml.adapters.sender_lock import ProcessLock
 from proml.errors import ConfigError, LocalStorageError, ProMLError, UnknownName
@@ -84,7 +84,9 @@ class SqliteOutbox:
         LocalStorageError: The file cannot be made, read or written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, busy_timeout_s: float = 60.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, busy_timeout_s: float = 60.0, clock: Clock | None = None
+    ) -> None:
         self.path = Path(path).absolute()
         self._busy_timeout_s = busy_timeout_s
         self._now_ns = clock.now_ns if clock else time.time_ns
@@ -173,23 +175,34 @@ class SqliteOutbox:
                 return
             last = rows[-1][0]
 
-    def _entry(self, row: tuple[object, ...]) -> Entry:
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
         number, key, kind, artefact, body, state, raw, tx_hash, block, block_hash, *rest = row
         gas_used, attempts, error, created_ns, confirmed_ns, detail, final = rest
+        # A damaged file, or a foreign hand, can hold values of other types.
+        numbers = (block, gas_used, attempts, created_ns, confirmed_ns, final, number)
+        if not all(isinstance(v, int) for v in numbers) or not all(isinstance(v, bytes) for v in (raw, tx_hash)):
+            raise self._damaged(f"entry {number} holds values of the wrong type")
         try:
             intent = Intent(str(key), str(kind), _object(body), str(artefact))
             known = _object(detail)
         except ValueError as wrong:
             raise self._damaged(f"entry {number} holds no JSON object: {wrong}") from wrong
-        # STRICT tables are newer than the SQLite some systems have, so a foreign hand can have stored other types.
-        values = (block, gas_used, attempts, created_ns, confirmed_ns, final, number)
-        if not all(isinstance(v, int) for v in values) or not all(isinstance(v, bytes) for v in (raw, tx_hash)):
-            raise self._damaged(f"entry {number} holds values of the wrong type")
         return Entry(
-            number=number, intent=intent, state=state, raw_transaction=raw, transaction_hash=tx_hash,
-            block_number=block, block_hash=block_hash, gas_used=gas_used, attempts=attempts, error=error,
-            created_ns=created_ns, confirmed_ns=confirmed_ns, detail=known, final=bool(final),
-        )  # type: ignore[arg-type]  # fmt: skip
+            number=number,
+            intent=intent,
+            state=str(state),
+            raw_transaction=raw,
+            transaction_hash=tx_hash,
+            block_number=block,
+            block_hash=bytes(block_hash),
+            gas_used=gas_used,
+            attempts=attempts,
+            error=str(error),
+            created_ns=created_ns,
+            confirmed_ns=confirmed_ns,
+            detail=known,
+            final=bool(final),
+        )
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -309,7 +322,7 @@ class SqliteOutbox:
 
     def _unusable(self, why: str) -> LocalStorageError:
         return LocalStorageError(
-            f"The outbox {self.path} cannot be written: {why}. Nothing recorded before was lost; this was not recorded.",
+            f"The outbox {self.path} cannot be used: {why}. What was recorded before is not lost.",
             hint="Free space on the disk, or make the file and its folder writable, and try again.",
         )
 

@@ -87,7 +87,7 @@ class ProcessLock:
                 except OSError as failure:
                     if failure.errno not in (errno.EACCES, errno.EAGAIN):
                         raise LocalStorageError(
-                            f"The lock file {self.path} cannot be locked: {failure.strerror}. Nothing recorded was lost.",
+                            f"The file {self.path} cannot be locked: {failure.strerror}. Nothing recorded was lost.",
                             hint="Keep .proml on a file system that knows POSIX locks.",
                         ) from failure
                     if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""Content-addressed stores at any URL that fsspec knows: ``file:``, ``memory:``, ``s3:``, ``sftp:``, …
+"""Content-addressed stores at any URL that fsspec knows, such as ``file:``, ``memory:``, ``s3:`` and ``sftp:``.
 
 The layout is that of :mod:`proml.adapters.store_folder`. :func:`open_store` chooses between the two.
 """
@@ -107,8 +107,10 @@ class FsspecStore:
     def has(self, digest: bytes) -> bool:
         """Tells whether the store has the bytes, without reading them."""
         path = self._path(digest)
+        found = False
         with self._errors_in_words(digest):
-            return bool(self._files.isfile(path))
+            found = bool(self._files.isfile(path))
+        return found
 
     def _path(self, digest: bytes) -> str:
         return f"{self._root.rstrip('/')}/{document_path(digest)}"
@@ -148,7 +150,7 @@ class FsspecStore:
                 hint="Install it with `pip install 'proml[ledger]'`.",
             ) from missing
         try:
-            files, root = fsspec.core.url_to_fs(url, **options)
+            files, root = fsspec.core.url_to_fs(url, **options)  # type: ignore[no-untyped-call]
         except ImportError as missing:
             raise MissingExtra(
                 f"The store {self.name} needs a Python package that is not installed: {missing}.",

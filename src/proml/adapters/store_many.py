@@ -92,7 +92,7 @@ class CompositeStore:
 
 
 class LayeredStore:
-    """A local store in front of shared ones: writes locally; reads locally, else from the shared ones, and keeps a copy.
+    """A local store in front of shared ones: writes locally; reads what it lacks from the others, and keeps a copy.
 
     Args:
         local: Where everything is written.

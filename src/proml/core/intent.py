@@ -1,7 +1,8 @@
 """Intents: what a participant wants on chain, as typed values and as the JSON that the outbox keeps.
 
-Capture writes them offline and :mod:`proml.submit` reads them back later, perhaps with another version of ProML, so each
-kind has one dataclass with ``intent()`` (write) and a strict reader, :func:`parse_intent`. Light: the standard library only.
+Capture writes them offline and :mod:`proml.submit` reads them back later, perhaps with another version of ProML, so
+each kind has one dataclass with ``intent()`` (write), and :func:`parse_intent` reads strictly. Light: the standard
+library only.
 
 Ids, heads, roots and call data are ``0x…`` in JSON; SHA-256 digests of records and contents are ``sha256:…``.
 """
@@ -69,7 +70,8 @@ class RegisterIntent:
 
     def intent(self, key: str = "") -> Intent:
         """Returns the intent for the outbox, under this key or a new one."""
-        body = {"name": self.name, "kind": self.kind, "record": format_digest(self.record), **_documents(self.documents)}
+        body = {"name": self.name, "kind": self.kind, "record": format_digest(self.record)}
+        body |= _documents(self.documents)
         return Intent(key or new_key("register"), "register", body, self.name)
 
 
@@ -271,7 +273,9 @@ class _Body:
 
     def address(self, field: str) -> str:
         value = self._body.get(field)
-        return value if isinstance(value, str) and _ADDRESS.fullmatch(value) else self._wrong(field, "an address", value)
+        if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+            self._wrong(field, "an address", value)
+        return value
 
     def digest(self, field: str) -> bytes:
         return parse_digest(self.text(field))

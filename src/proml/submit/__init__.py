@@ -1,6 +1,7 @@
 """From the outbox to the ledger: exactly once as seen on chain.
 
-- :mod:`proml.submit.intents`: what a participant asks for becomes a record in the local store and intents in the outbox.
+- :mod:`proml.submit.intents`: what a participant asks for becomes a record in the local store and an intent in the
+  outbox.
 - :mod:`proml.submit.resolver`: what has to be looked up before an intent can be signed (names, rules, heads, inputs);
   :mod:`proml.submit.chain_resolver` looks it up on the ledger itself.
 - :mod:`proml.submit.plan`: which entries can go now, and which wait for what.

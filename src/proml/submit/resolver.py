@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from proml.core.intent import Use
-from proml.core.operation import Input, Lifecycle
+if TYPE_CHECKING:
+    from proml.core.intent import Use
+    from proml.core.operation import Input, Lifecycle
 
 
 @dataclass(frozen=True, slots=True)
