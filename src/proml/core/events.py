@@ -7,12 +7,58 @@ event stands on the chain. Addresses are EIP-55 strings; ids, heads and digests 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
-from proml.core.operation import Endorsement, Proposal
+from proml.core import interface
+from proml.core.abi import decode, static_reader
+from proml.core.interface import fields
+from proml.core.words import WORD_BYTES, words
+from proml.errors import InvalidRecord, VerificationError
 
 if TYPE_CHECKING:
-    from proml.ports import Log
+    from collections.abc import Callable
+
+    from proml.core.operation import Endorsement, Proposal
+
+
+class LogLike(Protocol):
+    """What :class:`proml.ports.Log` is: the core does not import the ports, which are built on it."""
+
+    @property
+    def topics(self) -> tuple[bytes, ...]:
+        """1 to 4 words; the first is the event's signature hash."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """ABI-encoded, non-indexed arguments."""
+        ...
+
+    @property
+    def block_number(self) -> int:
+        """Height of its block."""
+        ...
+
+    @property
+    def block_hash(self) -> bytes:
+        """Hash of its block."""
+        ...
+
+    @property
+    def transaction_hash(self) -> bytes:
+        """Hash of its transaction."""
+        ...
+
+    @property
+    def transaction_index(self) -> int:
+        """Position of its transaction in the block."""
+        ...
+
+    @property
+    def log_index(self) -> int:
+        """Its position in the block."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -187,20 +233,65 @@ Event = (
 )
 
 
-def decode_event(log: Log) -> Event | None:
-    """Returns the event that a log holds, or None if it is none of a workspace.
+EVENTS: tuple[type[Event], ...] = get_args(Event)
 
-    The caller asks only for logs of the workspace's address.
-
-    Raises:
-        VerificationError: The topic is one of ours and the data does not fit it.
-    """
-    raise NotImplementedError
+# A log's arguments are the words of its topics and data in the order of the declaration, which is that of the class.
+_DECLARED = {cls: fields(interface.EVENTS[cls.__name__]) for cls in EVENTS}
+_INDEXED = {cls: sum(f.indexed for f in declared) for cls, declared in _DECLARED.items()}
+_STRUCTURED = (ProposalApproved, Endorsed)
 
 
 def topic_of(event: type[Event]) -> bytes:
     """Returns the first topic of an event."""
-    raise NotImplementedError
+    return interface.topic(event.__name__, interface.EVENTS[event.__name__])
+
+
+@cache
+def _by_topic() -> dict[bytes, tuple[type[Event], tuple[Callable[[bytes], Any], ...]]]:
+    """Returns, by first topic, an event's class and what reads its words, if it has no struct."""
+    return {
+        topic_of(cls): (cls, () if cls in _STRUCTURED else tuple(static_reader(f.type) for f in _DECLARED[cls]))
+        for cls in EVENTS
+    }
+
+
+def decode_event(log: LogLike) -> Event | None:
+    """Returns the event that a log holds, or None if it is none of a workspace.
+
+    The caller asks only for logs of the workspace's address. An index replays hundreds of thousands of events, so the
+    words are read one by one; only events with a struct take the way through :func:`proml.core.abi.decode`.
+
+    Raises:
+        VerificationError: The topic is one of ours and the data does not fit it.
+    """
+    known = _by_topic().get(log.topics[0]) if log.topics else None
+    if known is None:
+        return None
+    cls, readers = known
+    try:
+        return cls(_at(log), *(_flat(cls, readers, log) if readers else _structured(cls, log)))
+    except InvalidRecord as error:
+        raise VerificationError(
+            f"the log {log.log_index} of block {log.block_number} claims to be {cls.__name__} and is not: {error}",
+            hint="The node gave an answer that no workspace contract makes. Ask another node.",
+        ) from error
+
+
+def _flat(cls: type[Event], readers: tuple[Callable[[bytes], Any], ...], log: LogLike) -> list[Any]:
+    arguments = [*log.topics[1:], *words(log.data)]
+    if len(arguments) != len(readers) or len(log.topics) != 1 + _INDEXED[cls] or len(log.data) % WORD_BYTES:
+        raise InvalidRecord(f"expected {len(readers)} words, found {len(arguments)}")
+    return [read(word) for read, word in zip(readers, arguments, strict=True)]
+
+
+def _structured(cls: type[Event], log: LogLike) -> list[Any]:
+    declared, indexed = _DECLARED[cls], _INDEXED[cls]
+    topics = decode(declared[:indexed], b"".join(log.topics[1:]))
+    return [*topics, *decode(declared[indexed:], log.data)]
+
+
+def _at(log: LogLike) -> At:
+    return At(log.block_number, log.log_index, log.transaction_index, log.transaction_hash, log.block_hash)
 
 
 def topic_filter(
@@ -210,6 +301,12 @@ def topic_filter(
 
     Args:
         events: Event classes.
-        first: Words accepted as the first indexed argument; empty accepts all. ``second`` and ``third`` likewise.
+        first: Words accepted as the first indexed argument; empty accepts all. ``second`` and ``third`` likewise. An
+            address is a word too: ``words.address_word``.
+        second: See ``first``.
+        third: See ``first``.
     """
-    raise NotImplementedError
+    wanted = [tuple(topic_of(event) for event in events or EVENTS), first, second, third]
+    while not wanted[-1]:
+        wanted.pop()
+    return tuple(wanted)

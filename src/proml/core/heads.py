@@ -7,13 +7,17 @@ sign ahead while offline, and anyone with the events can recompute it (:mod:`pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from proml.core.digest import keccak256
 from proml.core.operation import ZERO, Anchor, Endorsement, Input, Proposal, Registration, Transition
-from proml.core.words import address_word, bytes_word, number_word
+from proml.core.words import address_word, bytes_word, number_word, word_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _VOTE_CHAIN_BITS = 184
+_ANCHOR_CHAIN_BITS = 224
 
 
 def genesis_head(chain_id: int, contract: str, registration: Registration, key: str) -> bytes:
@@ -48,12 +52,6 @@ def next_head(
         key: The account that signs: the member or its session key.
         votes_commitment: The ballot's vote chain if the rule has a quorum, else zero.
     """
-    return _head(change, inputs_commitment(change.inputs), from_state, to_state, seq, key, votes_commitment)
-
-
-def _head(
-    change: Transition, inputs: bytes, from_state: int, to_state: int, seq: int, key: str, votes: bytes
-) -> bytes:
     return keccak256(
         bytes_word(change.expected_head)
         + number_word(change.rule)
@@ -63,8 +61,8 @@ def _head(
         + address_word(key)
         + bytes_word(change.content)
         + bytes_word(change.record)
-        + bytes_word(inputs)
-        + bytes_word(votes)
+        + inputs_commitment(change.inputs)
+        + bytes_word(votes_commitment)
     )
 
 
@@ -115,14 +113,21 @@ def vote_commitment(
         + bytes_word(record)
     )
     # The contract keeps the chain in one word with the count and the bitmap of organisations, hence 184 bits.
-    return number_word(int.from_bytes(whole, "big") % 2**_VOTE_CHAIN_BITS)
+    return _low_bits(whole, _VOTE_CHAIN_BITS)
 
 
 def anchor_head(anchor: Anchor, key: str) -> bytes:
-    """Returns a member's anchor chain after one more anchor, signed by ``key``."""
-    return keccak256(
+    """Returns a member's anchor chain after one more anchor: the low 224 bits of a hash, as a word.
+
+    Args:
+        anchor: What was anchored; its ``expected_head`` is the chain before.
+        key: The account that signed: the member or its session key.
+    """
+    whole = keccak256(
         bytes_word(anchor.expected_head) + bytes_word(anchor.root) + number_word(anchor.leaves) + address_word(key)
     )
+    # The chain shares one word with the member's organisation and roles, hence 224 bits.
+    return _low_bits(whole, _ANCHOR_CHAIN_BITS)
 
 
 def proposal_id(epoch: int, proposal: Proposal) -> bytes:
@@ -130,3 +135,7 @@ def proposal_id(epoch: int, proposal: Proposal) -> bytes:
     return keccak256(
         number_word(epoch) + number_word(proposal.action) + bytes_word(proposal.salt) + keccak256(proposal.data)
     )
+
+
+def _low_bits(whole: bytes, bits: int) -> bytes:
+    return number_word(word_number(whole) % 2**bits)
