@@ -11,7 +11,7 @@ from typing import NoReturn, TypeAlias, cast
 
 from proml.errors import InvalidRecord
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 MAX_BYTES = 4 * 1024 * 1024
 """Largest document that :func:`parse_json` reads unless told otherwise: a record's limit."""
@@ -37,7 +37,7 @@ def canonical_json(value: object) -> bytes:
 
     check_depth(value)
     try:
-        return rfc8785.dumps(cast("JSON", value))  # type: ignore[arg-type]  # its own alias says the same
+        return rfc8785.dumps(cast("JSON", value))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, TypeError, AttributeError) as error:
         raise InvalidRecord(
             f"The value cannot be written as canonical JSON: {error}.",
@@ -58,8 +58,8 @@ def parse_json(data: bytes | str, what: str, *, max_bytes: int = MAX_BYTES) -> J
         max_bytes: Refuse more than this.
 
     Raises:
-        InvalidRecord: Not UTF-8, not JSON, too large, nested beyond :data:`MAX_DEPTH`, a duplicate key, NaN or infinity,
-            a number that a double cannot hold, or a lone surrogate.
+        InvalidRecord: Not UTF-8, not JSON, too large, nested beyond :data:`MAX_DEPTH`, a duplicate key, NaN or
+            infinity, a number that a double cannot hold, or a lone surrogate.
     """
     size_bytes = len(data)
     if size_bytes > max_bytes:
@@ -137,7 +137,7 @@ def _double(text: str) -> float:
 
 
 def _check_strings(value: object) -> None:
-    """Refuses lone surrogates, which JSON's ``\\ud800`` can smuggle in and UTF-8 cannot carry."""
+    r"""Refuses lone surrogates, which JSON's ``\ud800`` can smuggle in and UTF-8 cannot carry."""
     waiting: list[object] = [value]
     while waiting:
         item = waiting.pop()

@@ -1,23 +1,34 @@
-"""Lifecycles: state machines that artefacts obey, as people write them and as the contract holds them.
+"""Lifecycles: state machines that artefacts obey, as documents and as the contract holds them.
 
-A lifecycle is written in TOML (:func:`parse_lifecycle`), published as a canonical JSON document
-(:meth:`Definition.document`) whose digest stands on chain, and given to the contract as numbers
+A lifecycle is written in TOML (:func:`proml.core.lifecycle_reading.parse_lifecycle`), published as a canonical JSON
+document (:meth:`Definition.document`) whose digest stands on chain, and given to the contract as numbers
 (:meth:`Definition.on_chain`). :mod:`proml.core.lifecycle_check` finds mistakes in one,
 :mod:`proml.core.lifecycle_drawing` draws one, :func:`proml.lifecycles.load_shipped` has those that come with ProML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from proml.core import operation
-from proml.core.canonical import JSON
+from proml.core.canonical import JSON, canonical_json
+from proml.core.digest import sha256
+from proml.core.name import show
+from proml.errors import InvalidLifecycle, UnknownName
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Iterable, Mapping
 
 SCHEMA = "proml/lifecycle/v1"
 ANY_STATE = "*"
 ANY_STATE_NUMBER = 255
+MAX_STATES = 64
+MAX_TRANSITIONS = 250
+MAX_QUORUM = 255
+MAX_DELAY_S = 2**32 - 1
 
 FLAG_BITS: Mapping[str, int] = {"usable": 1, "terminal": 2, "revoked": 4}
 ROLE_BITS: Mapping[str, int] = {
@@ -77,10 +88,18 @@ class Transition:
     evidence: str = ""
     summary: str = ""
 
+    def open_to(self, roles: int | None, is_owner: bool | None) -> bool:  # noqa: FBT001  # three-valued, not an option
+        """Tells whether nothing known about an actor speaks against it: see :meth:`Definition.rule_for`."""
+        lacks_role = roles is not None and not roles & role_bits(self.roles)
+        is_barred = (is_owner is False and "owner-only" in self.guards) or (
+            is_owner is True and "four-eyes" in self.guards
+        )
+        return not lacks_role and not is_barred
+
 
 @dataclass(frozen=True)
 class Definition:
-    """A lifecycle.
+    """A lifecycle. Parsed ones are well formed; what else may be wrong is found by the check.
 
     Attributes:
         name: The kind of artefact that obeys it.
@@ -102,23 +121,30 @@ class Definition:
 
     def state_number(self, name: str) -> int:
         """Returns a state's number; raises UnknownName."""
-        raise NotImplementedError
+        for number, state in enumerate(self.states):
+            if state.name == name:
+                return number
+        known = ", ".join(state.name for state in self.states)
+        raise UnknownName(f"The lifecycle '{self.name}' has no state {show(name)}.", hint=f"Its states are {known}.")
 
     def state_name(self, number: int) -> str:
         """Returns a state's name; raises UnknownName."""
-        raise NotImplementedError
+        if not 0 <= number < len(self.states):
+            raise UnknownName(f"The lifecycle '{self.name}' has {len(self.states)} states, none numbered {number}.")
+        return self.states[number].name
 
     def has_flag(self, state: str, flag: str) -> bool:
         """Tells whether a state is flagged ``usable``, ``terminal`` or ``revoked``; raises UnknownName."""
-        raise NotImplementedError
+        return flag in self.states[self.state_number(state)].flags
 
     def actions(self, state: str | None = None) -> tuple[str, ...]:
         """Returns the names of all actions, or of those that start in a state, in order and each once."""
-        raise NotImplementedError
+        names = (one.name for one in self.transitions if state is None or self._starts_in(one, state))
+        return tuple(dict.fromkeys(names))
 
     def rules_named(self, action: str) -> tuple[int, ...]:
         """Returns the numbers of the transitions with this name; empty if there is none."""
-        raise NotImplementedError
+        return tuple(number for number, one in enumerate(self.transitions) if one.name == action)
 
     def rule_for(
         self, action: str, state: str, *, roles: int | None = None, is_owner: bool | None = None
@@ -137,21 +163,47 @@ class Definition:
         Returns:
             None if the action does not start in this state.
         """
-        raise NotImplementedError
+        candidates = [rule for rule in self.rules_named(action) if self._starts_in(self.transitions[rule], state)]
+        for rule in candidates:
+            if self.transitions[rule].open_to(roles, is_owner):
+                return rule
+        return candidates[0] if candidates else None
 
     def document(self) -> dict[str, JSON]:
         """Returns the definition as a JSON document, schema ``proml/lifecycle/v1``; what stores hold canonically."""
-        raise NotImplementedError
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "version": self.version,
+            "summary": self.summary,
+            "initial": self.initial,
+            "register": list(self.register),
+            "states": [{"name": one.name, "flags": list(one.flags), "summary": one.summary} for one in self.states],
+            "transitions": [
+                {
+                    "name": one.name,
+                    "from": one.from_state,
+                    "to": one.to_state,
+                    "roles": list(one.roles),
+                    "guards": list(one.guards),
+                    "quorum": {"organisations": one.quorum, "roles": list(one.vote_roles)},
+                    "min_delay_s": one.min_delay_s,
+                    "evidence": one.evidence,
+                    "summary": one.summary,
+                }
+                for one in self.transitions
+            ],
+        }
 
     @cached_property
-    def bytes(self) -> bytes:
+    def bytes(self) -> builtins.bytes:
         """Canonical JSON of :meth:`document`."""
-        raise NotImplementedError
+        return canonical_json(self.document())
 
     @cached_property
-    def digest(self) -> bytes:
+    def digest(self) -> builtins.bytes:
         """SHA-256 of :attr:`bytes`: the definition digest on chain."""
-        raise NotImplementedError
+        return sha256(self.bytes)
 
     def on_chain(self, evidence: Mapping[str, int]) -> operation.Lifecycle:
         """Returns the definition as the contract takes it.
@@ -162,29 +214,42 @@ class Definition:
         Raises:
             InvalidLifecycle: A kind is not in ``evidence``, or there are more than 64 states or 250 transitions.
         """
-        raise NotImplementedError
+        if len(self.states) > MAX_STATES or len(self.transitions) > MAX_TRANSITIONS:
+            raise InvalidLifecycle(
+                f"The lifecycle '{self.name}' has {len(self.states)} states and {len(self.transitions)} transitions; "
+                f"the contract takes {MAX_STATES} and {MAX_TRANSITIONS}."
+            )
+        return operation.Lifecycle(
+            definition=self.digest,
+            register_roles=role_bits(self.register),
+            initial=self.state_number(self.initial),
+            state_flags=tuple(sum(FLAG_BITS[flag] for flag in state.flags) for state in self.states),
+            rules=tuple(self._rule(one, evidence) for one in self.transitions),
+        )
 
+    def _rule(self, one: Transition, evidence: Mapping[str, int]) -> operation.Rule:
+        if one.evidence and one.evidence not in evidence:
+            raise InvalidLifecycle(
+                f"The transition '{one.name}' of '{self.name}' demands evidence of kind '{one.evidence}', "
+                "which the workspace does not have.",
+                hint=f"Add the lifecycle '{one.evidence}' first.",
+            )
+        return operation.Rule(
+            from_state=ANY_STATE_NUMBER if one.from_state == ANY_STATE else self.state_number(one.from_state),
+            to_state=self.state_number(one.to_state),
+            roles=role_bits(one.roles),
+            guards=sum(GUARD_BITS[guard] for guard in one.guards),
+            quorum=one.quorum,
+            vote_roles=role_bits(one.vote_roles),
+            min_delay=one.min_delay_s,
+            evidence=evidence[one.evidence] if one.evidence else 0,
+        )
 
-def parse_lifecycle(text: str, source: str) -> Definition:
-    """Returns the lifecycle that a TOML text defines.
-
-    Args:
-        text: The TOML; docs/reference says what it may hold.
-        source: Where it comes from, for messages.
-
-    Raises:
-        InvalidLifecycle: It is malformed; the message says what was expected where.
-    """
-    raise NotImplementedError
-
-
-def from_document(value: object) -> Definition:
-    """Returns the definition whose :meth:`Definition.document` this is.
-
-    Raises:
-        InvalidLifecycle: It is none.
-    """
-    raise NotImplementedError
+    def _starts_in(self, one: Transition, state: str) -> bool:
+        """Tells whether a transition starts in a state, as the contract decides it."""
+        if self.has_flag(state, "terminal"):
+            return False
+        return one.from_state in (state, ANY_STATE)
 
 
 def role_names(bits: int) -> tuple[str, ...]:
@@ -192,6 +257,15 @@ def role_names(bits: int) -> tuple[str, ...]:
     return tuple(name for name, bit in ROLE_BITS.items() if bits & bit)
 
 
-def role_bits(names: object) -> int:
-    """Returns the bits of role names; raises UnknownName."""
-    raise NotImplementedError
+def role_bits(names: Iterable[str]) -> int:
+    """Returns the bits of role names.
+
+    Raises:
+        UnknownName: There is no such role.
+    """
+    bits = 0
+    for name in names:
+        if name not in ROLE_BITS:
+            raise UnknownName(f"There is no role {show(name)}.", hint=f"Roles are {', '.join(ROLE_BITS)}.")
+        bits |= ROLE_BITS[name]
+    return bits

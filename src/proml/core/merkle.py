@@ -6,7 +6,10 @@ Nothing here reads or keeps the leaves' data: callers hash it with :func:`leaf_h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """Root of the tree without leaves."""
@@ -175,9 +178,7 @@ def consistency_proof(leaf_hashes: Sequence[bytes], earlier: int) -> list[bytes]
     return proof[::-1]
 
 
-def verify_consistency(
-    earlier: int, count: int, earlier_root: bytes, root: bytes, proof: Sequence[bytes]
-) -> bool:
+def verify_consistency(earlier: int, count: int, earlier_root: bytes, root: bytes, proof: Sequence[bytes]) -> bool:
     """Tells whether the proof shows that a tree only grew (RFC 9162 §2.1.4.2).
 
     Args:

@@ -30,12 +30,12 @@ def refuse(path: str, expected: str, found: object) -> NoReturn:
     """Raises InvalidRecord saying what was expected at a path and what was found there."""
     if isinstance(found, str):
         shown = show(found, _SHOWN_CHARACTERS)
-    elif found is None or isinstance(found, (bool, int, float)):
-        shown = {True: "true", False: "false", None: "null"}.get(found, str(found)) if (
-            found is None or isinstance(found, bool)
-        ) else str(found)[:_SHOWN_CHARACTERS]
+    elif isinstance(found, dict):
+        shown = "an object"
+    elif isinstance(found, list):
+        shown = "a list"
     else:
-        shown = "an object" if isinstance(found, dict) else "a list" if isinstance(found, list) else type(found).__name__
+        shown = {None: "null", True: "true", False: "false"}.get(found, repr(found)[:_SHOWN_CHARACTERS])  # type: ignore[call-overload]
     raise InvalidRecord(f"Expected {expected} at {path}, found {shown}.")
 
 
@@ -105,6 +105,16 @@ def integer(minimum: int = 0, maximum: int = MAX_SAFE_INTEGER) -> Check:
     def check(value: object, path: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
             refuse(path, f"a whole number from {minimum} to {maximum}", value)
+
+    return check
+
+
+def constant(*, value: bool | str) -> Check:
+    """Makes a check for exactly this value."""
+
+    def check(found: object, path: str) -> None:
+        if type(found) is not type(value) or found != value:
+            refuse(path, str(value).lower() if isinstance(value, bool) else f"'{value}'", found)
 
     return check
 
