@@ -114,17 +114,17 @@ class Participant:
     @cached_property
     def store(self) -> Store:
         """The local store; what it does not have is read from the workspace's stores."""
-        from proml.adapters.store_fsspec import FsspecStore, LayeredStore  # noqa: PLC0415 - as above
+        from proml.adapters.store_folder import FolderStore  # noqa: PLC0415 - as above
+        from proml.adapters.store_many import LayeredStore  # noqa: PLC0415 - as above
 
-        local = FsspecStore(str(self.folder.store_folder))
-        return LayeredStore(local, self.shared_stores) if self.shared_stores else local
+        return LayeredStore(FolderStore(self.folder.store_folder), self.shared_stores)
 
     @cached_property
     def shared_stores(self) -> tuple[Store, ...]:
         """The stores where members of the workspace publish records."""
-        from proml.adapters.store_fsspec import FsspecStore  # noqa: PLC0415 - as above
+        from proml.adapters.store_fsspec import open_store  # noqa: PLC0415 - as above
 
-        return tuple(FsspecStore(url) for url in self.workspace.stores)
+        return tuple(open_store(url) for url in self.workspace.stores)
 
     @cached_property
     def index(self) -> Engine:
