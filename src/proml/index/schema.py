@@ -103,6 +103,7 @@ transitions = _event_table(
     _word("votes_commitment"),
     _number("version"),
     sql.Index("transitions_of_artefact", "artefact", "seq"),
+    sql.Index("transitions_to_state", "lifecycle", "to_state"),
 )
 inputs = _event_table(
     "inputs",
