@@ -102,8 +102,8 @@ WORDS = {
     "QuorumMissing": Words(
         "{doing} needs endorsements of {needed} distinct organisations; {endorsed} endorsed. Endorsements count only "
         "for exactly this version, content and inputs.",
-        "Ask the others to vote: `proml endorse NAME ACTION`. Votes given before the artefact or the content changed are "
-        "void.",
+        "Ask the others to vote: `proml endorse NAME ACTION`. Votes given before the artefact or the content changed "
+        "are void.",
     ),
     "NoQuorum": Words(
         "The transition {rule} of {artefact} takes no votes.", "Perform it without: `proml act NAME ACTION`."
