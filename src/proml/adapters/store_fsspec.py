@@ -107,10 +107,8 @@ class FsspecStore:
     def has(self, digest: bytes) -> bool:
         """Tells whether the store has the bytes, without reading them."""
         path = self._path(digest)
-        found = False
         with self._errors_in_words(digest):
-            found = bool(self._files.isfile(path))
-        return found
+            return bool(self._files.isfile(path))
 
     def _path(self, digest: bytes) -> str:
         return f"{self._root.rstrip('/')}/{document_path(digest)}"
@@ -120,7 +118,7 @@ class FsspecStore:
             size = self._files.info(path)["size"]
         except FileNotFoundError:
             return False
-        return size == len(data) and self._files.cat_file(path) == data
+        return bool(size == len(data) and self._files.cat_file(path) == data)
 
     def _write(self, path: str, data: bytes) -> None:
         folder = path.rpartition("/")[0]

@@ -70,8 +70,8 @@ class RegisterIntent:
 
     def intent(self, key: str = "") -> Intent:
         """Returns the intent for the outbox, under this key or a new one."""
-        body = {"name": self.name, "kind": self.kind, "record": format_digest(self.record)}
-        body |= _documents(self.documents)
+        named = {"name": self.name, "kind": self.kind, "record": format_digest(self.record)}
+        body = {**named, **_documents(self.documents)}
         return Intent(key or new_key("register"), "register", body, self.name)
 
 

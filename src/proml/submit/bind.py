@@ -1,0 +1,140 @@
+"""An intent bound to heads, rules and inputs is an operation, ready to be signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proml.core.heads import genesis_head
+from proml.core.intent import (
+    AnchorIntent,
+    EndorseIntent,
+    GovernIntent,
+    GrantIntent,
+    RegisterIntent,
+    RevokeIntent,
+    TransitionIntent,
+    TypedIntent,
+)
+from proml.core.name import show
+from proml.core.operation import (
+    ZERO,
+    Anchor,
+    Endorsement,
+    Grant,
+    Input,
+    Operation,
+    Proposal,
+    Registration,
+    Revocation,
+    Session,
+    Transition,
+)
+from proml.errors import UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proml.ports import Entry
+    from proml.submit.resolver import Resolver, Standing
+
+INPUTS_HELD = 64
+"""The guard under which a transition repeats the inputs of the current version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binder:
+    """Binds the intents of one account in one workspace.
+
+    Attributes:
+        resolver: Knows names, heads and rules.
+        account: Who signs: a member or a session key.
+        chain_id: The chain.
+        contract: The workspace.
+        registration: Returns the digest of the registration record for an artefact that the entry registers on the
+            way; makes and stores the record if there is none yet.
+    """
+
+    resolver: Resolver
+    account: str
+    chain_id: int
+    contract: str
+    registration: Callable[[Entry, TransitionIntent], bytes]
+
+    def bind(self, entry: Entry, typed: TypedIntent) -> Operation:
+        """Returns the operation that fulfils an intent now.
+
+        Raises:
+            UnknownName: An artefact, kind, action or input does not exist.
+            UnreachableError: Something could not be looked up.
+        """
+        operation: Operation
+        match typed:
+            case RegisterIntent():
+                lifecycle = self.resolver.lifecycle_number(typed.kind)
+                operation = Registration(self.resolver.artefact_id(typed.name), lifecycle, typed.record)
+            case TransitionIntent():
+                operation = self._transition(entry, typed)
+            case EndorseIntent():
+                operation = self._endorsement(typed)
+            case AnchorIntent():
+                head = self.resolver.anchor_head(self.resolver.actor(self.account).member)
+                operation = Anchor(head, typed.root, typed.leaves)
+            case GrantIntent():
+                operation = Grant(Session(typed.key, typed.roles, typed.artefact, typed.expires), typed.consent)
+            case RevokeIntent():
+                operation = Revocation(typed.key)
+            case GovernIntent():
+                operation = Proposal(typed.action, typed.salt, typed.data)
+        return operation
+
+    def _transition(self, entry: Entry, typed: TransitionIntent) -> Operation:
+        artefact = self.resolver.artefact_id(typed.name)
+        standing = self.resolver.standing(artefact)
+        if standing is not None:
+            expected = None if entry.detail.get("rebased") else typed.expected_head
+            return self._change(typed, artefact, standing, expected or standing.head)
+        if not typed.register:
+            raise self._unregistered(typed.name)
+        lifecycle = self.resolver.lifecycle_number(typed.kind)
+        registration = Registration(artefact, lifecycle, self.registration(entry, typed))
+        owner = self.resolver.actor(self.account).member
+        head = genesis_head(self.chain_id, self.contract, registration, self.account)
+        return registration, self._change(typed, artefact, self.resolver.new_standing(lifecycle, owner), head)
+
+    def _change(self, typed: TransitionIntent, artefact: bytes, standing: Standing, head: bytes) -> Transition:
+        number, rule = self.resolver.rule_for(typed.action, standing, self.resolver.actor(self.account))
+        return Transition(
+            artefact=artefact,
+            expected_head=head,
+            rule=number,
+            content=typed.content or ZERO,
+            record=typed.record,
+            inputs=self._inputs(typed) if typed.inputs is None else typed.inputs,
+            held=self.resolver.current_inputs(artefact) if rule.guards & INPUTS_HELD else (),
+        )
+
+    def _inputs(self, typed: TransitionIntent) -> tuple[Input, ...]:
+        found: dict[Input, None] = {}  # the same version used in two roles is one input
+        for use in typed.uses:
+            # What no version has and nobody named stays in the record only; `proml audit` shows it as a gap.
+            known = self.resolver.input_for(use)
+            if known is not None:
+                found[known] = None
+        return tuple(found)
+
+    def _endorsement(self, typed: EndorseIntent) -> Endorsement:
+        artefact = self.resolver.artefact_id(typed.name)
+        standing = self.resolver.standing(artefact)
+        if standing is None:
+            raise self._unregistered(typed.name)
+        number, _rule = self.resolver.rule_for(typed.action, standing, None)
+        content = typed.content or ZERO
+        head, inputs = typed.expected_head, typed.inputs_commitment
+        return Endorsement(artefact, head, number, content, inputs, typed.record, typed.approve)
+
+    def _unregistered(self, name: str) -> UnknownName:
+        return UnknownName(
+            f"No artefact named {show(name)} is registered in this workspace.",
+            hint=f"Register it with `proml register {name} --kind KIND`, then `proml sync`.",
+        )

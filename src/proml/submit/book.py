@@ -1,0 +1,89 @@
+"""The entries of one delivery in memory, written through to the outbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from proml.core.intent import TypedIntent, parse_intent
+from proml.errors import ConflictError, ProMLError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from proml.ports import Entry, Outbox
+
+Progress = Callable[[int, int, "Entry"], None] if TYPE_CHECKING else object
+"""Called with the number of entries that are done, that of all to be sent, and the entry that just got done."""
+
+_DONE = frozenset({"confirmed", "refused", "conflict"})
+
+
+class Book:
+    """Entries that may still change, by number. The sender's lock keeps other processes from changing them.
+
+    Args:
+        outbox: Where they are kept.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._typed: dict[int, TypedIntent] = {}
+        self.errors: dict[int, ProMLError] = {}
+        self.entries = {entry.number: entry for entry in outbox.unsettled()}
+        self.selected: set[int] = set(self.entries)
+        self.progress: Progress | None = None
+
+    def save(self, *entries: Entry) -> None:
+        """Stores new versions of entries, all or none, then tells about those that got done."""
+        self._outbox.update(entries)
+        for entry in entries:
+            was_done = self.entries[entry.number].state in _DONE
+            self.entries[entry.number] = entry
+            if self.progress is not None and entry.state in _DONE and not was_done and entry.number in self.selected:
+                done = sum(self.entries[number].state in _DONE for number in self.selected)
+                self.progress(done, len(self.selected), entry)
+
+    def fail(self, error: ProMLError, *entries: Entry) -> None:
+        """Marks entries as refused, or as a conflict, with the reason in words."""
+        state = "conflict" if isinstance(error, ConflictError) else "refused"
+        for entry in entries:
+            self.errors[entry.number] = error
+        self.save(*(replace(e, state=state, error=str(error), raw_transaction=b"") for e in entries))
+
+    def unfinished(self) -> Iterator[tuple[Entry, TypedIntent]]:
+        """Yields the entries that are not in a block, with their intents, oldest first; malformed ones get refused."""
+        for number in sorted(self.entries):
+            entry = self.entries[number]
+            if entry.state not in ("confirmed", "dropped"):
+                typed = self._parse(entry)
+                if typed is not None:
+                    yield self.entries[number], typed
+
+    def typed(self, number: int) -> TypedIntent:
+        """Returns the intent of an entry that was yielded by :meth:`unfinished` or sent before."""
+        if number not in self._typed:
+            self._typed[number] = parse_intent(self.entries[number].intent)
+        return self._typed[number]
+
+    def transactions(self) -> dict[bytes, list[Entry]]:
+        """Returns the entries whose transaction was handed in and is not final, by its hash, in order of sending."""
+        found: dict[bytes, list[Entry]] = {}
+        waiting = [e for e in self.entries.values() if e.state in ("sent", "confirmed") and not e.final]
+        for entry in sorted(waiting, key=lambda e: (nonce_of(e), e.number)):
+            found.setdefault(entry.transaction_hash, []).append(entry)
+        return found
+
+    def _parse(self, entry: Entry) -> TypedIntent | None:
+        try:
+            return self.typed(entry.number)
+        except UsageError as error:
+            if entry.state == "pending" and entry.number in self.selected:
+                self.fail(error, entry)
+            return None
+
+
+def nonce_of(entry: Entry) -> int:
+    """Returns the nonce that a sent entry's transaction has; -1 if it was not sent."""
+    nonce = entry.detail.get("nonce", -1)
+    return nonce if isinstance(nonce, int) else -1
