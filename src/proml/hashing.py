@@ -85,6 +85,8 @@ def hash_path(
     if algorithm not in ALGORITHMS:
         raise ContentError(f"Expected the algorithm {' or '.join(ALGORITHMS)}, found {show(str(algorithm))}.")
     given = os.fspath(path)
+    if not given:
+        raise ContentError("Expected a path, found an empty one.", hint="Write '.' for the current folder.")
     with _reading(given):
         root = os.path.realpath(given, strict=True)
         entries = _list_files(root, given)
@@ -145,20 +147,12 @@ class _Hashing:
     def _one(self, entry: _Entry, buffer: memoryview) -> Resource:
         hasher = self._new_hasher()
         read_bytes = 0
-        with _reading(entry.path):
-            # O_NONBLOCK: a pipe put in the file's place must not block; O_NOFOLLOW: nor may a symlink be followed.
-            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  # by descriptor
-                if _identity(os.fstat(descriptor)) != entry.identity:
-                    raise _changed(entry.path)
-                while (count := file.readinto(buffer)) and not self._stopped.is_set():
-                    hasher.update(buffer[:count])
-                    read_bytes += count
-                    self._report(count)
-                if not self._stopped.is_set() and (
-                    _identity(os.fstat(descriptor)) != entry.identity or read_bytes != entry.size_bytes
-                ):
-                    raise _changed(entry.path)
+        for chunk in _chunks(entry, buffer):
+            if self._stopped.is_set():
+                break
+            hasher.update(chunk)
+            read_bytes += len(chunk)
+            self._report(len(chunk))
         return Resource(entry.name, self._algorithm, hasher.digest(), read_bytes)
 
     def _new_hasher(self) -> _Hasher:
@@ -173,6 +167,22 @@ class _Hashing:
             self._done_bytes += count
             if self._progress is not None:
                 self._progress(self._done_bytes, self._total_bytes)
+
+
+def _chunks(entry: _Entry, buffer: memoryview) -> Iterator[memoryview]:
+    """Yields a file's bytes through the buffer; refuses the file if it is not, or does not stay, what was listed."""
+    with _reading(entry.path):
+        # O_NONBLOCK: a pipe put in the file's place must not block; O_NOFOLLOW: nor may a symlink be followed.
+        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  # by descriptor
+            if _identity(os.fstat(descriptor)) != entry.identity:
+                raise _changed(entry.path)
+            read_bytes = 0
+            while count := file.readinto(buffer):
+                read_bytes += count
+                yield buffer[:count]
+            if _identity(os.fstat(descriptor)) != entry.identity or read_bytes != entry.size_bytes:
+                raise _changed(entry.path)
 
 
 def _list_files(root: str, given: str) -> list[_Entry]:
