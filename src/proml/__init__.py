@@ -45,7 +45,8 @@ if TYPE_CHECKING:
         publish,
         use,
     )
-    from proml.capture.run import Run, Used, start_run
+    from proml.capture.run import Run, Used
+    from proml.capture.starting import start_run
     from proml.capture.tracking import track
     from proml.errors import (
         ConflictError,
@@ -88,7 +89,8 @@ _HOMES = {
     **dict.fromkeys(
         ("log_metric", "log_metrics", "log_param", "log_params", "note", "publish", "use"), "proml.capture.active"
     ),
-    **dict.fromkeys(("Run", "Used", "start_run"), "proml.capture.run"),
+    **dict.fromkeys(("Run", "Used"), "proml.capture.run"),
+    "start_run": "proml.capture.starting",
     "track": "proml.capture.tracking",
     "verified": "proml.gate",
     **dict.fromkeys(

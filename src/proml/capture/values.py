@@ -6,6 +6,8 @@ import math
 import os
 from collections.abc import Mapping, Sequence, Set
 
+from proml.core.name import deceptive_character
+
 TEXT_LIMIT = 10_000
 NAME_LIMIT = 200
 _ITEMS_LIMIT = 1_000
@@ -34,7 +36,7 @@ def tidy(value: object, *, depth: int = 0) -> object:
     if depth >= _DEPTH_LIMIT:
         return f"({type(value).__name__} too deep to record)"
     if isinstance(value, Mapping):
-        return {text(str(key), NAME_LIMIT): tidy(value[key], depth=depth + 1) for key in list(value)[:_ITEMS_LIMIT]}
+        return {label(str(key), NAME_LIMIT): tidy(value[key], depth=depth + 1) for key in list(value)[:_ITEMS_LIMIT]}
     if isinstance(value, Sequence):
         return [tidy(item, depth=depth + 1) for item in value[:_ITEMS_LIMIT]]
     if isinstance(value, Set):
@@ -52,6 +54,18 @@ def text(value: str, limit: int = TEXT_LIMIT) -> str:
     """Returns text that UTF-8 can hold (a path may not), cut to a number of characters."""
     value = value.encode("utf-8", "backslashreplace").decode()
     return value if len(value) <= limit else f"{value[: limit - 1]}…"
+
+
+def label(value: str, limit: int = 1_000) -> str:
+    """Returns text as one line that shows as what it is: what would act on a terminal or reorder text is escaped."""
+    value = text(value, limit)
+    if deceptive_character(value) is not None:
+        value = "".join(_escaped(character) if deceptive_character(character) else character for character in value)
+    return value or "(empty)"
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"
 
 
 def non_finite(number: float) -> str:

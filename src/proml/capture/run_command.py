@@ -1,0 +1,154 @@
+"""Runs any command as a run: what it uses and publishes is declared, its output, signals and exit status pass through."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from proml.capture import active
+from proml.capture.run import Membership, Run
+from proml.capture.starting import Plan, begin
+from proml.capture.trouble import Trouble
+from proml.errors import UsageError
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+_KILLED = 128
+# What others send a program to make it end or act. Stop signals and the window's size reach it anyway.
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+# Python ignores these, which its children would inherit.
+_DEFAULT_IN_CHILD = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What is declared about a command.
+
+    Attributes:
+        uses: Paths, or names of artefacts, that it reads.
+        publishes: Pairs of an artefact's name and the path that the command writes.
+        kind: Kind of the published artefacts, as for :meth:`proml.Run.publish`.
+        action: Their transition, as there.
+    """
+
+    uses: Sequence[str] = ()
+    publishes: Sequence[tuple[str, str]] = ()
+    kind: str | None = None
+    action: str | None = None
+
+
+def run_command(
+    argv: Sequence[str],
+    uses: Sequence[str] = (),
+    publishes: Sequence[str | tuple[str, str]] = (),
+    *,
+    name: str | None = None,
+    kind: str | None = None,
+    action: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    wait: str | None = None,
+) -> int:
+    """Runs a command and records it; what it is declared to publish is published if it exits with 0.
+
+    The command has this process's standard streams, process group and environment, with PROML_RUN in it, so that Python
+    programs which use ProML join the run. Call it in the main thread.
+
+    Args:
+        argv: The command, program first.
+        uses: Paths, or names of artefacts, that it reads; hashed before it starts.
+        publishes: ``NAME=PATH`` or pairs of both, for what it writes; hashed when it has ended.
+        name: Name of the run; by default the command's, or what a program that joins calls it.
+        kind: Kind of new artefacts, as for :meth:`proml.Run.publish`.
+        action: Their transition, as there.
+        folder: Where the search for the working folder begins.
+        strict: Raise when something cannot be recorded, before the command starts or after it ended.
+        wait: As for :func:`proml.start_run`.
+
+    Returns:
+        The command's exit status; 128 + N if signal N killed it, 127 if there is no such program, 126 if it cannot be run.
+
+    Raises:
+        UsageError: There is no command, or a publication is not ``NAME=PATH``.
+    """
+    if not argv:
+        raise UsageError("expected a command after `--`; found none.", hint="Write for example: proml run -- python train.py")
+    declared = Declared(tuple(uses), tuple(_pair(one) for one in publishes), kind, action)
+    plan = Plan(name=name or "", folder=folder, strict=strict, wait=wait, command=tuple(argv))
+    run = _start(plan)
+    for used in declared.uses:
+        run.use(used)
+    status = _NOT_STARTED
+    try:
+        status = _run(argv)
+        if status == 0:
+            for artefact, path in declared.publishes:
+                run.publish(artefact, path, kind=declared.kind, action=declared.action)
+    finally:
+        run.close(status if status != _NOT_STARTED else None)
+    return status
+
+
+def _start(plan: Plan) -> Run:
+    trouble = Trouble(strict=plan.strict)
+    if active.disabled():
+        return Run(plan.name, Membership(), trouble)
+    try:
+        return begin(plan, trouble)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the command runs
+        trouble.report("start recording the run", error)
+        return Run(plan.name, Membership(), trouble)
+
+
+_NOT_STARTED = -1
+
+
+def _pair(publication: str | tuple[str, str]) -> tuple[str, str]:
+    name, separator, path = publication.partition("=") if isinstance(publication, str) else (publication[0], "=", publication[1])
+    if not (name and separator and path):
+        raise UsageError(f"expected NAME=PATH to publish; found {publication!a}.", hint="Write --publish model=model.joblib")
+    return name, path
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Starts the program, forwards signals until it has ended, and returns its status."""
+    # Signals are held back from before the program starts until it has ended: none is lost, none ends this process.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_FORWARDED, signal.SIGCHLD})
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            ignored = {number for number in _FORWARDED if signal.getsignal(number) == signal.SIG_IGN}
+            child = os.posix_spawnp(argv[0], list(argv), os.environ, setsigmask=before, setsigdef=_DEFAULT_IN_CHILD)
+        except OSError as error:
+            print(f"proml run: {argv[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as a shell does
+            return NOT_EXECUTABLE if Path(argv[0]).exists() else NOT_FOUND
+        status = _attend(child, set(_FORWARDED) - ignored)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return status if status >= 0 else _KILLED - status
+
+
+def _attend(child: int, forwarded: set[signal.Signals]) -> int:
+    """Waits for the child; returns its exit status, or minus the signal that killed it."""
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        number, from_terminal = _next_signal({*forwarded, signal.SIGCHLD})
+        # The terminal sends its signals to the whole process group, of which the child is one.
+        if number != signal.SIGCHLD and not from_terminal:
+            os.kill(child, number)  # not reaped yet, so the number is still the child's
+
+
+def _next_signal(awaited: set[signal.Signals]) -> tuple[int, bool]:
+    if hasattr(signal, "sigwaitinfo"):
+        information = signal.sigwaitinfo(awaited)
+        return information.si_signo, information.si_code > 0  # positive: sent by the kernel
+    number = signal.sigwait(awaited)
+    return number, number in _FROM_TERMINAL
