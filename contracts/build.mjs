@@ -20,7 +20,7 @@ const contracts = ["Workspace", "WorkspaceFactory"];
 const settings = {
   evmVersion: "london",
   metadata: { appendCBOR: false, bytecodeHash: "none" },
-  optimizer: { enabled: true, runs: 200 },
+  optimizer: { enabled: true, runs: 1000 },
   viaIR: true,
 };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IWorkspace} from "./IWorkspace.sol";
 import {TypedData} from "./TypedData.sol";
-import {AccountWord, packMember, packSession} from "./Words.sol";
+import {AccountWord, packSession} from "./Words.sol";
 
 /// @title  Who may act: members, their session keys, and the messages they sign for others to send.
 abstract contract Accounts is IWorkspace {
@@ -13,9 +14,9 @@ abstract contract Accounts is IWorkspace {
     struct Actor {
         address member;
         address key;
-        uint16 organisation;
         uint16 roles;
         bytes32 scope;
+        AccountWord account; // the member's
     }
 
     mapping(address account => AccountWord) internal _accounts;
@@ -64,16 +65,17 @@ abstract contract Accounts is IWorkspace {
     function _actor(address key) internal view returns (Actor memory actor) {
         AccountWord word = _accounts[key];
         actor.key = key;
+        actor.roles = word.rolesOf();
         if (word.isMember()) {
-            (actor.member, actor.organisation, actor.roles) = (key, word.organisationOf(), word.rolesOf());
+            (actor.member, actor.account) = (key, word);
             if (actor.roles == 0) revert NotAMember(key);
         } else {
             if (word.isNobody()) revert NotAMember(key);
             if (word.expiresOf() <= block.timestamp) revert SessionEnded(key, word.expiresOf());
             actor.member = word.memberOf();
-            AccountWord member = _accounts[actor.member];
-            if (member.rolesOf() == 0) revert NotAMember(actor.member);
-            (actor.organisation, actor.roles) = (member.organisationOf(), member.rolesOf() & word.rolesOf());
+            actor.account = _accounts[actor.member];
+            if (actor.account.rolesOf() == 0) revert NotAMember(actor.member);
+            actor.roles &= actor.account.rolesOf();
             if (word.isScoped()) actor.scope = _scopes[key];
         }
     }
@@ -115,14 +117,13 @@ abstract contract Accounts is IWorkspace {
     }
 
     function _anchor(Actor memory actor, Anchor calldata root) internal {
-        _requireScope(actor, 0);
+        if (actor.scope != 0) revert SessionScope(actor.key, actor.scope, 0);
         if (actor.roles == 0) revert RoleMissing(actor.key, 0, type(uint16).max);
         if (root.root == 0 || root.leaves == 0) revert EmptyAnchor();
-        AccountWord word = _accounts[actor.member];
-        bytes32 head = word.anchorOf();
+        bytes32 head = actor.account.anchorOf();
         if (root.expectedHead != head) revert AnchorMismatch(actor.member, root.expectedHead, head);
         uint256 next = uint224(uint256(keccak256(abi.encode(head, root.root, root.leaves, actor.key))));
-        _accounts[actor.member] = packMember(actor.organisation, word.rolesOf(), next);
+        _accounts[actor.member] = actor.account.anchored(next);
         emit Anchored(actor.member, root.root, actor.key, root.leaves, bytes32(next));
     }
 
@@ -134,8 +135,11 @@ abstract contract Accounts is IWorkspace {
         if (actor.roles & needed == 0) revert RoleMissing(actor.key, actor.roles, needed);
     }
 
+    /// @dev Whether an account signed: by ECDSA, or else, if it is a contract, by EIP-1271.
     function _signed(address signer, bytes32 message, bytes calldata signature) private view returns (bool) {
         bytes32 digest = MessageHashUtils.toTypedDataHash(domainSeparator(), message);
-        return SignatureChecker.isValidSignatureNow(signer, digest, signature);
+        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, signature);
+        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return signer.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature);
     }
 }

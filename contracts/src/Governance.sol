@@ -55,10 +55,11 @@ abstract contract Governance is Accounts, Lifecycles, Votes {
         bytes32 proposal = _proposalId(change);
         VoteWord word = _proposals[proposal];
         if (word.chainOf() != 0) revert AlreadyExecuted(proposal);
-        (VoteWord marked, bool fresh) = _mark(word, proposal, actor.organisation);
-        if (!fresh) revert AlreadyApproved(proposal, actor.organisation);
+        uint16 organisation = actor.account.organisationOf();
+        (VoteWord marked, bool fresh) = _mark(word, proposal, organisation);
+        if (!fresh) revert AlreadyApproved(proposal, organisation);
         word = marked.counted();
-        emit ProposalApproved(proposal, actor.member, actor.organisation, change);
+        emit ProposalApproved(proposal, actor.member, organisation, change);
         bool enough = word.countOf() >= _quorum;
         _proposals[proposal] = enough ? word.chained(1) : word;
         if (enough) {

@@ -40,7 +40,7 @@ abstract contract Lifecycles is IWorkspace {
 
     uint16 private _lifecycleCount;
     mapping(uint16 lifecycle => Header) internal _headers;
-    mapping(uint256 lifecycleAndRule => RuleWord) private _rules;
+    mapping(uint256 lifecycleAndRule => RuleWord) internal _rules;
 
     /// @inheritdoc IWorkspace
     function lifecycleCount() external view returns (uint16) {
@@ -59,12 +59,8 @@ abstract contract Lifecycles is IWorkspace {
         }
         found.rules = new Rule[](header.rules);
         for (uint256 i; i < header.rules; ++i) {
-            found.rules[i] = _rule(lifecycle, uint8(i)).unpacked();
+            found.rules[i] = _rules[uint256(lifecycle) << 8 | i].unpacked();
         }
-    }
-
-    function _rule(uint16 lifecycle, uint8 rule) internal view returns (RuleWord) {
-        return _rules[uint256(lifecycle) << 8 | rule];
     }
 
     /// @dev Adds a lifecycle for good, after checking that it is well formed: nothing leaves a terminal state, every

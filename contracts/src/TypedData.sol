@@ -112,6 +112,7 @@ library TypedData {
     }
 
     function hash(IWorkspace.Input[] calldata inputs) private pure returns (bytes32) {
+        if (inputs.length == 0) return keccak256("");
         bytes32[] memory hashes = new bytes32[](inputs.length);
         for (uint256 i; i < inputs.length; ++i) {
             hashes[i] = keccak256(abi.encode(INPUT, inputs[i]));

@@ -14,17 +14,22 @@ type AccountWord is uint256;
 /// @dev An artefact: 0 owner 160 · 160 lifecycle 16 · 176 state 8 · 184 flags 4 · 188 seq 32 · 220 time 36
 type ArtefactWord is uint256;
 
-/// @dev A rule: 0 from 8 · 8 to 8 · 16 roles 16 · 32 guards 16 · 48 quorum 8 · 56 voteRoles 16 · 72 minDelay 32 ·
-///      104 evidence 16 · 120 flags of `to` 4 · 124 lifecycle keeps inputs 1 · 125 exists 1
+/// @dev A rule: 0 from 8 · 8 exists 1 · 16 roles 16 · 32 guards 16 · 48 quorum 8 · 56 voteRoles 16 · 72 minDelay 32 ·
+///      104 evidence 16 · 120 lifecycle keeps inputs 1 · 176 to 8 · 184 flags of `to` 4
+///      `to` and its flags lie where an artefact has its state; `from` and `exists` are compared in one go.
 type RuleWord is uint256;
+
+uint256 constant RULE_EXISTS = 1 << 8;
+uint256 constant STATE_AND_FLAGS = 0xfff << 176;
+uint256 constant OWNER_LIFECYCLE_SEQ = (2 ** 32 - 1) << 188 | (2 ** 176 - 1);
 
 /// @dev A ballot or a proposal: 0 bitmap of the organisations 1 to 63 that voted 64 · 64 count 8 · 72 chain 184
 type VoteWord is uint256;
 
-using {organisationOf, rolesOf, anchorOf, memberOf, expiresOf, isScoped, isMember, isNobody} for AccountWord global;
-using {ownerOf, lifecycleNumber, stateOf, flagsOf, seqOf, timeOf, isNothing, ownedBy} for ArtefactWord global;
+using {organisationOf, rolesOf, anchorOf, memberOf, expiresOf, isScoped, isMember, isNobody, anchored} for AccountWord global;
+using {ownerOf, lifecycleNumber, stateOf, flagsOf, seqOf, timeOf, isNothing, ownedBy, ruleKey, nextSeq, moved} for ArtefactWord global;
 using {
-    fromState, toState, ruleRoles, guardsOf, quorumOf, voteRoles, minDelayOf, evidenceOf, toFlags, keepsInputs, isNoRule, unpacked
+    fromState, toState, ruleRoles, guardsOf, quorumOf, voteRoles, minDelayOf, evidenceOf, keepsInputs, isNoRule, isGuarded, startsAt, unpacked
 } for RuleWord global;
 using {countOf, chainOf, counted, chained} for VoteWord global;
 
@@ -38,6 +43,11 @@ function packSession(address member, uint16 roles, uint40 expires, bool scoped) 
     return AccountWord.wrap(
         uint256(roles) << 16 | uint256(uint160(member)) << 32 | uint256(expires) << 192 | (scoped ? 1 << 232 : 0)
     );
+}
+
+/// @dev The member with another anchor head, of 224 bits.
+function anchored(AccountWord word, uint256 anchorHead) pure returns (AccountWord) {
+    return AccountWord.wrap(uint32(AccountWord.unwrap(word)) | anchorHead << 32);
 }
 
 function organisationOf(AccountWord word) pure returns (uint16) {
@@ -109,6 +119,28 @@ function timeOf(ArtefactWord word) pure returns (uint40) {
     return uint40(ArtefactWord.unwrap(word) >> 220);
 }
 
+/// @dev Where a rule of the artefact's lifecycle is kept: lifecycle number, then rule number.
+function ruleKey(ArtefactWord word, uint8 rule) pure returns (uint256) {
+    return (ArtefactWord.unwrap(word) >> 152) & 0xffff00 | rule;
+}
+
+/// @dev Number of the next transition; 2^32 transitions of one artefact are out of reach.
+function nextSeq(ArtefactWord word) pure returns (uint32) {
+    unchecked {
+        return word.seqOf() + 1;
+    }
+}
+
+/// @dev The word after a transition by this rule at this time.
+function moved(ArtefactWord word, RuleWord rule, uint256 time) pure returns (ArtefactWord) {
+    unchecked {
+        return ArtefactWord.wrap(
+            (ArtefactWord.unwrap(word) & OWNER_LIFECYCLE_SEQ) + (1 << 188) | RuleWord.unwrap(rule) & STATE_AND_FLAGS
+                | time << 220
+        );
+    }
+}
+
 function isNothing(ArtefactWord word) pure returns (bool) {
     return ArtefactWord.unwrap(word) == 0;
 }
@@ -121,9 +153,10 @@ function ownedBy(ArtefactWord word, address owner) pure returns (ArtefactWord) {
 
 function packRule(IWorkspace.Rule memory rule, uint8 flagsOfTo, bool lifecycleKeepsInputs) pure returns (RuleWord) {
     return RuleWord.wrap(
-        uint256(rule.from) | uint256(rule.to) << 8 | uint256(rule.roles) << 16 | uint256(rule.guards) << 32
+        uint256(rule.from) | RULE_EXISTS | uint256(rule.roles) << 16 | uint256(rule.guards) << 32
             | uint256(rule.quorum) << 48 | uint256(rule.voteRoles) << 56 | uint256(rule.minDelay) << 72
-            | uint256(rule.evidence) << 104 | uint256(flagsOfTo) << 120 | (lifecycleKeepsInputs ? 1 << 124 : 0) | 1 << 125
+            | uint256(rule.evidence) << 104 | (lifecycleKeepsInputs ? 1 << 120 : 0) | uint256(rule.to) << 176
+            | uint256(flagsOfTo) << 184
     );
 }
 
@@ -145,7 +178,7 @@ function fromState(RuleWord word) pure returns (uint8) {
 }
 
 function toState(RuleWord word) pure returns (uint8) {
-    return uint8(RuleWord.unwrap(word) >> 8);
+    return uint8(RuleWord.unwrap(word) >> 176);
 }
 
 function ruleRoles(RuleWord word) pure returns (uint16) {
@@ -172,12 +205,18 @@ function evidenceOf(RuleWord word) pure returns (uint16) {
     return uint16(RuleWord.unwrap(word) >> 104);
 }
 
-function toFlags(RuleWord word) pure returns (uint8) {
-    return uint8(RuleWord.unwrap(word) >> 120) & 15;
+function keepsInputs(RuleWord word) pure returns (bool) {
+    return (RuleWord.unwrap(word) >> 120) & 1 != 0;
 }
 
-function keepsInputs(RuleWord word) pure returns (bool) {
-    return (RuleWord.unwrap(word) >> 124) & 1 != 0;
+/// @dev Whether it asks for more than state and role: a guard, quorum, delay or evidence, or inputs to be kept.
+function isGuarded(RuleWord word) pure returns (bool) {
+    return uint96(RuleWord.unwrap(word) >> 32) != 0;
+}
+
+/// @dev Whether it exists and starts in exactly this artefact's state, which then is not terminal.
+function startsAt(RuleWord word, ArtefactWord artefact) pure returns (bool) {
+    return uint16(RuleWord.unwrap(word)) == artefact.stateOf() | RULE_EXISTS;
 }
 
 function isNoRule(RuleWord word) pure returns (bool) {

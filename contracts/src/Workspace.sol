@@ -243,70 +243,44 @@ contract Workspace is Governance {
 
     function _transit(Actor memory actor, Transition calldata change) private {
         bytes32 artefact = change.artefact;
+        uint8 number = change.rule;
         Artefact storage entry = _artefacts[artefact];
         ArtefactWord word = entry.word;
-        RuleWord rule = _ruleFor(actor, word, artefact, entry.head, change.expectedHead, change.rule);
-        _requireRole(actor, rule.ruleRoles());
-        bytes32 inputs = _commitment(change.inputs);
-        _checkGuards(actor, word, rule, change);
+        bytes32 expectedHead = change.expectedHead;
+        RuleWord rule = _rules[word.ruleKey(number)];
+        if (entry.head != expectedHead || !rule.startsAt(word)) _requireFit(artefact, expectedHead, number);
+        if (actor.scope != 0) _requireScope(actor, artefact);
+        if (actor.roles & rule.ruleRoles() == 0) revert RoleMissing(actor.key, actor.roles, rule.ruleRoles());
+        Input[] calldata inputs = change.inputs;
+        bytes32 commitment;
+        if (inputs.length != 0) commitment = _commitment(inputs);
         bytes32 votes;
-        if (rule.quorumOf() != 0) {
-            VoteWord ballot =
-                _ballots[_ballotId(artefact, change.expectedHead, change.rule, change.content, inputs)];
-            if (ballot.countOf() < rule.quorumOf()) {
-                revert QuorumMissing(artefact, ballot.countOf(), rule.quorumOf());
-            }
-            votes = ballot.chainOf();
-        }
-        if (rule.guardsOf() & INPUTS_HELD != 0) {
-            _checkHeld(artefact, entry.heldInputs, change.held);
-        }
-        _checkInputs(word, rule, change);
-        _write(actor, entry, rule, change, inputs, votes);
-    }
+        if (rule.isGuarded()) votes = _guard(actor, entry, word, rule, change, commitment);
 
-    function _write(
-        Actor memory actor,
-        Artefact storage entry,
-        RuleWord rule,
-        Transition calldata change,
-        bytes32 inputs,
-        bytes32 votes
-    ) private {
-        ArtefactWord word = entry.word;
-        uint32 seq = word.seqOf() + 1;
+        uint32 seq = word.nextSeq();
+        address key = actor.key;
         bytes32 head = keccak256(
             abi.encode(
-                change.expectedHead,
-                change.rule,
+                expectedHead,
+                number,
                 word.stateOf(),
                 rule.toState(),
                 seq,
-                actor.key,
+                key,
                 change.content,
                 change.record,
-                inputs,
+                commitment,
                 votes
             )
         );
-        entry.word =
-            packArtefact(word.ownerOf(), word.lifecycleNumber(), rule.toState(), rule.toFlags(), seq, block.timestamp);
+        entry.word = word.moved(rule, block.timestamp);
         entry.head = head;
-        if (change.content != 0 && rule.keepsInputs()) entry.heldInputs = inputs;
         emit Transitioned(
-            change.artefact,
-            change.content,
-            actor.member,
-            actor.key,
-            change.rule,
-            rule.toState(),
-            seq,
-            change.record,
-            head
+            artefact, change.content, actor.member, key, number, rule.toState(), seq, change.record, head
         );
-        for (uint256 i; i < change.inputs.length; ++i) {
-            Input calldata input = change.inputs[i];
-            emit InputUsed(change.artefact, input.artefact, input.head, input.workspace, seq);
+        for (uint256 i; i < inputs.length; ++i) {
+            Input calldata input = inputs[i];
+            emit InputUsed(artefact, input.artefact, input.head, input.workspace, seq);
         }
     }
 
@@ -314,49 +288,50 @@ contract Workspace is Governance {
         bytes32 artefact = vote.artefact;
         Artefact storage entry = _artefacts[artefact];
         ArtefactWord word = entry.word;
-        RuleWord rule = _ruleFor(actor, word, artefact, entry.head, vote.expectedHead, vote.rule);
+        RuleWord rule = _rules[word.ruleKey(vote.rule)];
+        if (entry.head != vote.expectedHead || !rule.startsAt(word)) _requireFit(artefact, vote.expectedHead, vote.rule);
+        if (actor.scope != 0) _requireScope(actor, artefact);
         if (rule.quorumOf() == 0) revert NoQuorum(artefact, vote.rule);
         _requireRole(actor, rule.voteRoles());
         if (rule.guardsOf() & FOUR_EYES != 0) _checkFourEyes(actor, word, artefact);
         bytes32 ballot = _ballotId(artefact, vote.expectedHead, vote.rule, vote.content, vote.inputs);
-        (VoteWord votes, bool fresh) = _mark(_ballots[ballot], ballot, actor.organisation);
-        if (!fresh) revert AlreadyVoted(ballot, actor.organisation);
+        uint16 organisation = actor.account.organisationOf();
+        (VoteWord votes, bool fresh) = _mark(_ballots[ballot], ballot, organisation);
+        if (!fresh) revert AlreadyVoted(ballot, organisation);
         if (vote.approve) votes = votes.counted();
         votes = votes.chained(
             uint256(
                 keccak256(
-                    abi.encode(votes.chainOf(), ballot, actor.key, actor.organisation, vote.approve, vote.record)
+                    abi.encode(votes.chainOf(), ballot, actor.key, organisation, vote.approve, vote.record)
                 )
             )
         );
         _ballots[ballot] = votes;
-        emit Endorsed(artefact, ballot, actor.member, actor.key, vote, actor.organisation, votes.chainOf());
+        emit Endorsed(artefact, ballot, actor.member, actor.key, vote, organisation, votes.chainOf());
     }
 
-    /// @dev The rule that a transition or a vote is about, after checking that the artefact is where the signer saw it.
-    function _ruleFor(
-        Actor memory actor,
-        ArtefactWord word,
-        bytes32 artefact,
-        bytes32 head,
-        bytes32 expectedHead,
-        uint8 number
-    ) private view returns (RuleWord rule) {
-        _requireScope(actor, artefact);
+    /// @dev Says why an artefact is not where the signer saw it, or why the rule does not start there. Called only when
+    ///      the head differs or the rule does not start in exactly this state, so that the usual case pays nothing.
+    function _requireFit(bytes32 artefact, bytes32 expectedHead, uint8 number) private view {
+        ArtefactWord word = _artefacts[artefact].word;
         if (word.isNothing()) revert UnknownArtefact(artefact);
+        bytes32 head = _artefacts[artefact].head;
         if (head != expectedHead) revert HeadMismatch(artefact, expectedHead, head);
         if (word.flagsOf() & TERMINAL != 0) revert Terminal(artefact, word.stateOf());
-        rule = _rule(word.lifecycleNumber(), number);
+        RuleWord rule = _rules[word.ruleKey(number)];
         if (rule.isNoRule()) revert UnknownRule(word.lifecycleNumber(), number);
-        if (rule.fromState() != word.stateOf() && rule.fromState() != ANY_STATE) {
-            revert WrongState(artefact, word.stateOf(), rule.fromState());
-        }
+        if (rule.fromState() != ANY_STATE) revert WrongState(artefact, word.stateOf(), rule.fromState());
     }
 
-    function _checkGuards(Actor memory actor, ArtefactWord word, RuleWord rule, Transition calldata change)
-        private
-        view
-    {
+    /// @dev What a rule demands beyond state and role; returns the votes' commitment, zero for a rule without quorum.
+    function _guard(
+        Actor memory actor,
+        Artefact storage entry,
+        ArtefactWord word,
+        RuleWord rule,
+        Transition calldata change,
+        bytes32 commitment
+    ) private returns (bytes32 votes) {
         uint16 guards = rule.guardsOf();
         bytes32 artefact = change.artefact;
         if (guards & OWNER_ONLY != 0 && actor.member != word.ownerOf()) {
@@ -365,35 +340,50 @@ contract Workspace is Governance {
         if (guards & FOUR_EYES != 0) _checkFourEyes(actor, word, artefact);
         if (guards & CONTENT_NEEDED != 0 && change.content == 0) revert ContentNeeded(artefact);
         if (guards & CONTENT_FORBIDDEN != 0 && change.content != 0) revert ContentForbidden(artefact);
-        if (guards & INPUT_NEEDED != 0 && change.inputs.length == 0) revert InputNeeded(artefact);
+        if (guards & INPUT_NEEDED != 0 && commitment == 0) revert InputNeeded(artefact);
         uint256 earliest = uint256(word.timeOf()) + rule.minDelayOf();
         if (block.timestamp < earliest) revert TooEarly(artefact, earliest);
+        if (rule.quorumOf() != 0) {
+            VoteWord ballot =
+                _ballots[_ballotId(artefact, change.expectedHead, change.rule, change.content, commitment)];
+            if (ballot.countOf() < rule.quorumOf()) {
+                revert QuorumMissing(artefact, ballot.countOf(), rule.quorumOf());
+            }
+            votes = ballot.chainOf();
+        }
+        if (guards & INPUTS_HELD != 0) _checkHeld(artefact, entry.heldInputs, change.held);
+        if (guards & INPUTS_USABLE != 0) _checkUsable(change.inputs);
+        if (rule.evidenceOf() != 0) _checkEvidence(artefact, word, rule.evidenceOf(), change.inputs);
+        if (rule.keepsInputs() && change.content != 0) entry.heldInputs = commitment;
     }
 
     function _checkFourEyes(Actor memory actor, ArtefactWord word, bytes32 artefact) private view {
-        if (_accounts[word.ownerOf()].organisationOf() == actor.organisation) {
-            revert FourEyes(artefact, actor.organisation);
+        uint16 organisation = actor.account.organisationOf();
+        if (_accounts[word.ownerOf()].organisationOf() == organisation) revert FourEyes(artefact, organisation);
+    }
+
+    function _checkUsable(Input[] calldata inputs) private view {
+        for (uint256 i; i < inputs.length; ++i) {
+            Input calldata input = inputs[i];
+            if (!_isUsable(input)) revert InputNotUsable(input.workspace, input.artefact, input.head);
         }
     }
 
-    function _checkInputs(ArtefactWord word, RuleWord rule, Transition calldata change) private view {
-        uint16 evidence = rule.evidenceOf();
-        bool usable = rule.guardsOf() & INPUTS_USABLE != 0;
-        if (!usable && evidence == 0) return;
-        bool found = evidence == 0;
-        for (uint256 i; i < change.inputs.length; ++i) {
-            Input calldata input = change.inputs[i];
-            if (usable && !_isUsable(input)) revert InputNotUsable(input.workspace, input.artefact, input.head);
-            if (!found) found = _isEvidence(input, evidence, word.ownerOf());
+    function _checkEvidence(bytes32 artefact, ArtefactWord word, uint16 lifecycle, Input[] calldata inputs)
+        private
+        view
+    {
+        uint16 organisation = _accounts[word.ownerOf()].organisationOf();
+        for (uint256 i; i < inputs.length; ++i) {
+            Input calldata input = inputs[i];
+            if (input.workspace != address(0)) continue;
+            ArtefactWord evidence = _artefacts[input.artefact].word;
+            if (
+                evidence.lifecycleNumber() == lifecycle && usableAt(input.artefact, input.head)
+                    && _accounts[evidence.ownerOf()].organisationOf() != organisation
+            ) return;
         }
-        if (!found) revert EvidenceMissing(change.artefact, evidence);
-    }
-
-    function _isEvidence(Input calldata input, uint16 lifecycle, address owner) private view returns (bool) {
-        ArtefactWord word = _artefacts[input.artefact].word;
-        return input.workspace == address(0) && word.lifecycleNumber() == lifecycle
-            && usableAt(input.artefact, input.head)
-            && _accounts[word.ownerOf()].organisationOf() != _accounts[owner].organisationOf();
+        revert EvidenceMissing(artefact, lifecycle);
     }
 
     function _isUsable(Input calldata input) private view returns (bool) {
