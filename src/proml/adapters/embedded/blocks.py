@@ -16,6 +16,15 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls what, without a transaction; an empty ``to`` creates a contract."""
+
+    sender: bytes
+    to: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RawLog:
     """An event before its block has a hash."""
 

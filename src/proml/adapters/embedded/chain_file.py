@@ -198,7 +198,7 @@ class ChainFile:
                 )
             if version != _SCHEMA_VERSION:
                 raise ConfigError(
-                    f"expected version {_SCHEMA_VERSION} of the embedded ledger's format, found {version} in {self.path}",
+                    f"expected version {_SCHEMA_VERSION} of the ledger's format in {self.path}, found {version}",
                     hint="Use the version of ProML that wrote it.",
                 )
 
@@ -243,32 +243,44 @@ class ChainFile:
 
 def _translated(error: sqlite3.Error, path: Path) -> ProMLError:
     """Returns the error of ours that says what SQLite's means."""
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the low byte is the primary result code
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return UnreachableError(
-            f"another process kept the embedded ledger {path} locked for too long", hint="Try again when it has ended."
-        )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return ConfigError(
-            f"expected an embedded ledger at {path}, found a damaged file ({error}); nothing was written to it",
-            hint="Restore the file from a backup; the records and the outbox are kept in other files.",
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return LocalStorageError(
-            f"no room left on the disk of the embedded ledger {path}; the block was not added, earlier ones are whole",
-            hint="Free some space and try again.",
-        )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN):
-        return LocalStorageError(
-            f"the embedded ledger {path} cannot be written or opened: {error}",
-            hint="Give yourself permission to write the file and its folder.",
-        )
-    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM):
-        return LocalStorageError(
-            f"the disk of the embedded ledger {path} failed: {error}; the block was not added", hint="Check the disk."
-        )
-    if code == sqlite3.SQLITE_ERROR and "no such table" in str(error):
-        return ConfigError(
-            f"the embedded ledger {path} lacks a table ({error})", hint="Restore the file from a backup."
-        )
-    return ProMLError(f"the embedded ledger {path} failed unexpectedly: {error}")
+    primary_code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if primary_code == sqlite3.SQLITE_ERROR and "no such table" in str(error):
+        primary_code = sqlite3.SQLITE_CORRUPT
+    kind, what, hint = _MEANINGS.get(primary_code, (ProMLError, "failed unexpectedly", ""))
+    return kind(f"the embedded ledger {path} {what} (SQLite says: {error})", hint=hint)
+
+
+_LOCKED = (
+    UnreachableError,
+    "was kept locked by another process for too long",
+    "Try again when that process has ended.",
+)
+_DAMAGED = (
+    ConfigError,
+    "is damaged, or is no embedded ledger; nothing was written to it",
+    "Restore the file from a backup; records and outbox are kept in other files.",
+)
+_FULL = (
+    LocalStorageError,
+    "has no room left on its disk; the block was not added, earlier ones are whole",
+    "Free some space and try again.",
+)
+_NOT_PERMITTED = (
+    LocalStorageError,
+    "cannot be opened and written",
+    "Give yourself permission to write the file and its folder.",
+)
+_FAILING = (LocalStorageError, "is on a disk that fails; the block was not added", "Check the disk and its free space.")
+_MEANINGS: dict[int, tuple[type[ProMLError], str, str]] = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_READONLY: _NOT_PERMITTED,
+    sqlite3.SQLITE_PERM: _NOT_PERMITTED,
+    sqlite3.SQLITE_AUTH: _NOT_PERMITTED,
+    sqlite3.SQLITE_CANTOPEN: _NOT_PERMITTED,
+    sqlite3.SQLITE_IOERR: _FAILING,
+    sqlite3.SQLITE_NOMEM: _FAILING,
+}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proml.adapters.clock import SystemClock
-from proml.adapters.embedded.blocks import Head
+from proml.adapters.embedded.blocks import Call, Head
 from proml.adapters.embedded.chain_file import ChainFile
 from proml.adapters.embedded.reading import (
     find_block,
@@ -20,9 +20,9 @@ from proml.adapters.embedded.reading import (
     newest_block,
     newest_head,
     next_nonce,
-    parse_address,
 )
 from proml.adapters.embedded.storing import insert_block, insert_genesis
+from proml.core.words import address_bytes
 from proml.errors import ConfigError, ProMLError, UsageError
 from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, Receipt
 
@@ -141,7 +141,7 @@ class EmbeddedLedger:
     def code(self, address: str) -> bytes:
         """Returns the runtime code at an address; empty if there is none."""
         with self._file.reading() as connection:
-            return find_code(connection, parse_address(address))
+            return find_code(connection, address_bytes(address))
 
     def call(self, to: str, data: bytes, *, sender: str | None = None, block: int | None = None) -> bytes:
         """Executes a call without a transaction.
@@ -154,15 +154,14 @@ class EmbeddedLedger:
             UsageError: There is no such block.
         """
         head = self._pending() if block is None else self._past(block)
-        from_address = bytes(20) if sender is None else parse_address(sender)
-        return self._machine().call(head, from_address, parse_address(to), data, self._ancestors(head.number))
+        request = Call(bytes(20) if sender is None else address_bytes(sender), address_bytes(to), data)
+        return self._machine().call(head, request, self._ancestors(head.number))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
-        """Returns the least gas with which the transaction succeeds now; raises Reverted like :meth:`call`."""
+        """Returns gas that suffices for the transaction now; raises Reverted like :meth:`call`."""
         head = self._pending()
-        destination = b"" if to is None else parse_address(to)
-        ancestors = tuple(self._ancestors(head.number))
-        return self._machine().estimate_gas(head, parse_address(sender), destination, data, ancestors)
+        request = Call(address_bytes(sender), b"" if to is None else address_bytes(to), data)
+        return self._machine().estimate_gas(head, request, self._ancestors(head.number))
 
     def fees(self) -> Fees:
         """Returns no fees: gas costs nothing here."""
@@ -171,7 +170,7 @@ class EmbeddedLedger:
     def nonce(self, address: str) -> int:
         """Returns the account's next transaction nonce."""
         with self._file.reading() as connection:
-            return next_nonce(connection, parse_address(address))
+            return next_nonce(connection, address_bytes(address))
 
     def send(self, raw_transaction: bytes) -> bytes:
         """Mines a signed transaction as a block of its own and returns its hash.

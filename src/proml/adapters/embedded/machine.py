@@ -32,7 +32,7 @@ from rlp.codec import encode as rlp_encode
 from rlp.exceptions import RLPException
 from trie.hexary import HexaryTrie
 
-from proml.adapters.embedded.blocks import Head, MinedBlock, RawLog, SignedTransaction
+from proml.adapters.embedded.blocks import Call, Head, MinedBlock, RawLog, SignedTransaction
 from proml.errors import ConflictError, UsageError
 from proml.ports import Reverted
 
@@ -145,7 +145,7 @@ class Machine:
             transaction=signed,
             succeeded=succeeded,
             gas_used=receipt.gas_used,
-            contract=computation.msg.create_address if succeeded and computation.msg.is_create else None,
+            contract=computation.msg.storage_address if succeeded and computation.msg.is_create else None,
             logs=tuple(
                 RawLog(log.address, tuple(topic.to_bytes(32, "big") for topic in log.topics), log.data)
                 for log in receipt.logs
@@ -154,64 +154,53 @@ class Machine:
             code_hashes=accounts.changed_code_hashes(),
         )
 
-    def call(self, on: Head, sender: bytes, to: bytes, data: bytes, ancestors: Iterable[bytes]) -> bytes:
+    def call(self, on: Head, call: Call, ancestors: Iterable[bytes]) -> bytes:
         """Executes a call on the state after a block and returns its output.
 
         Args:
             on: State to start from, and number and time that the contract sees.
-            sender: Who calls.
-            to: Contract.
-            data: Call data.
+            call: Who calls what.
             ancestors: Hashes of the blocks before, newest first.
 
         Raises:
             Reverted: The call was reverted, or ran into an exception of the EVM.
         """
-        computation, _ = self._simulate(on, sender, to, data, TRANSACTION_GAS_LIMIT, ancestors)
+        computation, _ = self._simulate(on, call, TRANSACTION_GAS_LIMIT, ancestors)
         return computation.output
 
-    def estimate_gas(self, on: Head, sender: bytes, to: bytes, data: bytes, ancestors: Iterable[bytes]) -> int:
-        """Returns the least gas with which the transaction succeeds; raises Reverted like :meth:`call`."""
+    def estimate_gas(self, on: Head, call: Call, ancestors: Iterable[bytes]) -> int:
+        """Returns gas that suffices for the transaction; raises Reverted like :meth:`call`."""
         ancestors = tuple(ancestors)
-        computation, needed = self._simulate(on, sender, to, data, TRANSACTION_GAS_LIMIT, ancestors)
-        if not computation.children:
-            return needed
-        # A contract keeps back a part of its gas when it calls another (EIP-150) and may look at what is left, so
-        # what was used need not suffice. Search for what does.
-        too_little, enough = needed - 1, TRANSACTION_GAS_LIMIT
-        candidate = needed
-        while enough - too_little > 1:
+        computation, gas = self._simulate(on, call, TRANSACTION_GAS_LIMIT, ancestors)
+        # A contract keeps back a part of its gas when it calls another (EIP-150), so what was used need not suffice.
+        while computation.children and gas < TRANSACTION_GAS_LIMIT:
             try:
-                self._simulate(on, sender, to, data, candidate, ancestors)
+                self._simulate(on, call, gas, ancestors)
             except Reverted:
-                too_little = candidate
-                candidate = min(candidate + max(candidate // 16, 1), (too_little + enough) // 2)
+                gas = min(gas + gas // 32 + 1, TRANSACTION_GAS_LIMIT)
             else:
-                enough = candidate
-                candidate = (too_little + enough) // 2
-        return enough
+                break
+        return gas
 
-    def _simulate(
-        self, on: Head, sender: bytes, to: bytes, data: bytes, gas: int, ancestors: Iterable[bytes]
-    ) -> tuple[ComputationAPI, int]:
+    def _simulate(self, on: Head, call: Call, gas: int, ancestors: Iterable[bytes]) -> tuple[ComputationAPI, int]:
         """Executes without storing; returns the computation and the gas it used before refunds."""
         state = _state(
             _Nodes(self._read_node, self._cache), on.state_root, self._context(on.number, on.timestamp, ancestors)
         )
         unsigned = LondonTransactionBuilder.new_unsigned_dynamic_fee_transaction(
             chain_id=self._chain_id,
-            nonce=state.get_nonce(Address(sender)),
+            nonce=state.get_nonce(Address(call.sender)),
             max_priority_fee_per_gas=0,
             max_fee_per_gas=0,
             gas=gas,
-            to=Address(to),
+            to=Address(call.to),
             value=0,
-            data=data,
+            data=call.data,
             access_list=(),
         )
         if gas < unsigned.intrinsic_gas:
-            raise UsageError(f"expected data that {gas} gas can carry, found {len(data)} bytes")
-        computation = _apply(state, cast(SignedTransactionAPI, SpoofTransaction(unsigned, from_=sender)))
+            raise UsageError(f"expected data that {gas} gas can carry, found {len(call.data)} bytes")
+        computation = _apply(state, cast(SignedTransactionAPI, SpoofTransaction(unsigned, from_=call.sender)))
         if computation.is_error:
             raise Reverted(computation.output if isinstance(computation.error, Revert) else b"")
         return computation, gas - computation.get_gas_remaining()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 from typing import Any
 
-from eth_hash.auto import keccak
-
 from proml.adapters.embedded.blocks import Head
+from proml.core.words import address_bytes, checksum_address
 from proml.errors import UsageError
 from proml.ports import Block, Log, LogQuery, Receipt
 
-_ADDRESS_SIZE = 20
 _MOST_TOPICS = 4
 _LARGEST_SQL_INTEGER = 2**63 - 1
 # SQLite takes 32,766 parameters per statement.
@@ -22,25 +19,6 @@ _LOG_COLUMNS = (
     "log.block, log.log_index, log.position, log.address, log.topic0, log.topic1, log.topic2, log.topic3, log.data,"
     " block.hash, executed.hash"
 )
-
-
-def parse_address(address: str) -> bytes:
-    """Returns the 20 bytes of a hexadecimal address; raises UsageError on anything else."""
-    try:
-        parsed = bytes.fromhex(address.removeprefix("0x"))
-    except ValueError:
-        parsed = b""
-    if len(parsed) != _ADDRESS_SIZE:
-        raise UsageError(f"expected an address of 40 hexadecimal digits, found {address!r}")
-    return parsed
-
-
-@functools.lru_cache(maxsize=4096)
-def checksum_address(address: bytes) -> str:
-    """Returns an address as EIP-55 writes it."""
-    digits = address.hex()
-    marks = keccak(digits.encode()).hex()
-    return "0x" + "".join(d.upper() if int(m, 16) > 7 else d for d, m in zip(digits, marks, strict=False))  # noqa: PLR2004
 
 
 def find_block(connection: sqlite3.Connection, number: int) -> Block | None:
@@ -106,7 +84,7 @@ def find_logs(connection: sqlite3.Connection, query: LogQuery) -> list[Log]:
     index = ""
     if query.address is not None:
         conditions.append("log.address = ?")
-        parameters.append(parse_address(query.address))
+        parameters.append(address_bytes(query.address))
         index = "INDEXED BY log_address"
     for position, accepted in enumerate(query.topics):
         if accepted:

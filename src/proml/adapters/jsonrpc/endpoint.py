@@ -1,0 +1,176 @@
+"""JSON-RPC 2.0 over the end points of one chain: the envelope, waiting when told to, and moving on when one fails."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from proml.adapters.jsonrpc.transport import (
+    Limits,
+    Throttled,
+    TimedOut,
+    TooLarge,
+    Transport,
+    open_transport,
+    without_secrets,
+)
+from proml.errors import ConfigError, ProMLError, UnreachableError
+from proml.ports import Clock
+
+_ATTEMPTS_WHEN_THROTTLED = 4
+_FIRST_WAIT_S = 0.25
+_LONGEST_WAIT_S = 5.0
+# How much of a node's own words is repeated in ours.
+_SHOWN_CHARACTERS = 200
+_KEPT_CHARACTERS = 2000
+
+
+class RpcError(Exception):
+    """A node answered a request with a JSON-RPC error; never leaves this package.
+
+    Args:
+        where: The end point, without secrets.
+        code: JSON-RPC error code.
+        message: Its text.
+        data: Whatever the client attached.
+    """
+
+    def __init__(self, where: str, code: int, message: str, data: Any) -> None:
+        super().__init__(f"{where} answered: {message} (code {code})")
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def unexpected(self, method: str) -> UnreachableError:
+        """Returns the error for a refusal that has no meaning of its own."""
+        return UnreachableError(
+            f"expected an answer to {method}, found a refusal: {self}",
+            hint="Check that the node offers this method and is in step with its network.",
+        )
+
+
+class EndPoints:
+    """Several ways to one chain, of which one is used until it fails.
+
+    Args:
+        urls: End points, in the order of preference.
+        limits: What is granted for one answer.
+        clock: Waits when a node asks to.
+        on_change: Called with this object when an end point is used for the first time, to check that it serves the
+            same chain; what it raises makes the end point count as failed.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], limits: Limits, clock: Clock, on_change: Callable[[EndPoints], None]
+    ) -> None:
+        if not urls:
+            raise ConfigError("expected the URL of a ledger, found none", hint="Name one in the workspace file.")
+        self._ways: list[tuple[str, Transport]] = [(without_secrets(url), open_transport(url, limits)) for url in urls]
+        self._clock = clock
+        self._on_change = on_change
+        self._checked: set[int] = set()
+        self._current = 0
+        self._ids = itertools.count(1)
+        self._lock = threading.RLock()
+        self._closed = False
+
+    @property
+    def where(self) -> str:
+        """The end point in use, without secrets."""
+        return self._ways[self._current][0]
+
+    def request(self, method: str, *parameters: Any) -> Any:
+        """Returns a method's result from the first end point that answers.
+
+        Raises:
+            RpcError: The node answered with an error.
+            UnreachableError: No end point answered; :class:`TooLarge` or :class:`TimedOut` if asking for less may help.
+        """
+        with self._lock:
+            if self._closed:
+                raise UnreachableError("the ledger was closed", hint="Open it again.")
+            failures: list[ProMLError] = []
+            for _ in self._ways:
+                try:
+                    self._check_chain()
+                    return self._ask(method, parameters)
+                except (TooLarge, TimedOut) as error:
+                    if len(self._ways) == 1:
+                        raise
+                    failures.append(error)
+                except UnreachableError as error:
+                    failures.append(error)
+                self._current = (self._current + 1) % len(self._ways)
+        if len(failures) == 1:
+            raise failures[0]
+        raise UnreachableError(
+            f"none of {len(failures)} end points of the ledger answers: "
+            + "; ".join(failure.message for failure in failures),
+            hint="What was captured is safe. Start a node or correct the URLs, then run `proml sync`.",
+        ) from failures[-1]
+
+    def close(self) -> None:
+        """Drops all connections; safe to call twice."""
+        with self._lock:
+            self._closed = True
+            for _, transport in self._ways:
+                transport.close()
+
+    def _check_chain(self) -> None:
+        if self._current not in self._checked:
+            self._checked.add(self._current)
+            try:
+                self._on_change(self)
+            except BaseException:
+                self._checked.discard(self._current)
+                raise
+
+    def ask_current(self, method: str, *parameters: Any) -> Any:
+        """Like :meth:`request`, of the end point in use only."""
+        return self._ask(method, parameters)
+
+    def _ask(self, method: str, parameters: Sequence[Any]) -> Any:
+        where, transport = self._ways[self._current]
+        number = next(self._ids)
+        message = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}).encode()
+        for attempt in range(_ATTEMPTS_WHEN_THROTTLED):
+            try:
+                return _result(transport.exchange(message), number, where)
+            except Throttled as throttled:
+                if attempt == _ATTEMPTS_WHEN_THROTTLED - 1:
+                    raise
+                self._clock.sleep(min(max(throttled.wait_s, _FIRST_WAIT_S * 2**attempt), _LONGEST_WAIT_S))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _result(answer: bytes, number: int, where: str) -> Any:
+    """Returns the result in an answer; raises RpcError for an error, UnreachableError for what is neither."""
+    try:
+        envelope = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(answer, where) from error
+    if not isinstance(envelope, dict):
+        raise _malformed(answer, where)
+    refusal = envelope.get("error")
+    if isinstance(refusal, dict):
+        code, message = refusal.get("code"), refusal.get("message")
+        raise RpcError(
+            where,
+            code if isinstance(code, int) else 0,
+            message[:_KEPT_CHARACTERS] if isinstance(message, str) else "no message",
+            refusal.get("data"),
+        )
+    if refusal is not None or envelope.get("id") != number or "result" not in envelope:
+        raise _malformed(answer, where)
+    return envelope["result"]
+
+
+def _malformed(answer: bytes, where: str) -> UnreachableError:
+    shown = answer[:_SHOWN_CHARACTERS].decode(errors="replace")
+    return UnreachableError(
+        f"expected a JSON-RPC answer from {where}, found {len(answer)} bytes that are none: {shown!r}",
+        hint="Check that the ledger's URL is that of an Ethereum node.",
+    )
