@@ -10,7 +10,7 @@ import os
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from proml.config import Config, Folder, find_folder, home, read_config
 from proml.errors import ConfigError, IdentityError, MissingExtra
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
     from proml.ports import Clock, Ledger, Outbox, Signer, Store
+    from proml.submit.chain_resolver import ChainResolver
+    from proml.submit.intents import Desk
     from proml.verify.verifying import Witnesses
 
 _EMBEDDED = "embedded:"
@@ -46,7 +48,7 @@ class Participant:
         self._identity_name = identity or os.environ.get("PROML_IDENTITY") or config.identity
         self._close: list[Callable[[], None]] = []
 
-    def __enter__(self) -> Participant:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -142,6 +144,20 @@ class Participant:
         from proml.index.queries import ReadModel  # noqa: PLC0415 - as above
 
         return ReadModel(self.index, self.workspace)
+
+    @property
+    def desk(self) -> Desk:
+        """Where requests are written down, before anything is sent."""
+        from proml.submit.intents import Desk  # noqa: PLC0415 - as above
+
+        return Desk(self.store, self.outbox, self.clock)
+
+    @cached_property
+    def resolver(self) -> ChainResolver:
+        """Answers about names, heads and rules from the ledger itself."""
+        from proml.submit.chain_resolver import ChainResolver  # noqa: PLC0415 - as above
+
+        return ChainResolver(self.ledger, self.workspace, self.store)
 
     @property
     def witnesses(self) -> Witnesses:

@@ -1,4 +1,4 @@
-"""What a command line answers when something goes wrong: words, a hint, an exit code; no traceback for users' mistakes."""
+"""What the command line answers when something goes wrong: words, a hint, an exit code; tracebacks only on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INTERRUPTED = 130
 _REPORT_TO = "SECURITY.md says where to report it if it is a security matter, else open an issue"
 
 
-def guarded(command: click.Command, arguments: Sequence[str]) -> int:
+def guarded(command: click.Command, arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one per kind of ending
     """Runs a command and turns whatever it raises into words and an exit code.
 
     Args:
@@ -54,18 +54,15 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
 
 
 def _known(error: ProMLError, session: Session) -> int:
-    details = {
-        key: value for key in ("rule", "arguments", "report") if (value := getattr(error, key, None)) not in (None, "", {})
-    }
+    found = {key: getattr(error, key, None) for key in ("rule", "arguments", "report")}
+    details = {key: value for key, value in found.items() if value not in (None, "", {})}
     return _print(session, error.exit_code, type(error).__name__, error.message, error.hint, **details)
 
 
 def _usage(error: click.ClickException, session: Session) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "proml"
-    return _print(
-        session, USAGE, "UsageError", error.format_message(), f"See `{path} --help`."
-    )
+    return _print(session, USAGE, "UsageError", error.format_message(), f"See `{path} --help`.")
 
 
 def _unexpected(error: BaseException, session: Session) -> int:
@@ -81,9 +78,7 @@ def _unexpected(error: BaseException, session: Session) -> int:
     return _print(session, 1, type(error).__name__, message, f"{where}; {_REPORT_TO}.")
 
 
-def _print(  # the parts of one answer
-    session: Session, code: int, kind: str, message: str, hint: str, **details: object
-) -> int:
+def _print(session: Session, code: int, kind: str, message: str, hint: str, **details: object) -> int:
     with contextlib.suppress(BrokenPipeError):
         if session.as_json:
             problem = {"code": code, "type": kind, "message": message, "hint": hint, **details}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from proml.cli import output
 from proml.cli.follow import up_to_date
@@ -12,11 +12,12 @@ from proml.cli.lifecycle import read_definition
 from proml.cli.parameters import role_names
 from proml.cli.sending import send
 from proml.core import calls
-from proml.core.intent import GovernIntent
-from proml.core.lifecycle import from_document
+from proml.core.lifecycle_reading import from_document
 from proml.core.operation import Lifecycle, Member, Proposal, Recovery, Revocation
+from proml.core.words import parse_address
 from proml.errors import ConflictError, ProMLError, UnknownName
-from proml.workspace import check_lifecycles, encode_lifecycles, publish_lifecycles, write_workspace_file
+from proml.submit import intents
+from proml.workspace import check_lifecycles, encode_lifecycles, write_workspace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,20 +27,34 @@ if TYPE_CHECKING:
     from proml.index.views import ProposalView
     from proml.wiring import Participant
 
+__all__ = [
+    "Proposal",
+    "Recovery",
+    "Revocation",
+    "approve",
+    "calls",
+    "find_proposal",
+    "new_salt",
+    "organisation_number",
+    "parse_address",
+    "propose",
+    "propose_lifecycle",
+    "propose_member",
+    "rows",
+    "words",
+]
+
 _PREFIX_DIGITS = 4
-Change = Member | int | Lifecycle | Recovery | Revocation
 
 
-def propose(
-    session: Session, participant: Participant, proposal: Proposal, documents: tuple[bytes, ...] = ()
-) -> None:
+def propose(session: Session, participant: Participant, proposal: Proposal, documents: tuple[bytes, ...] = ()) -> None:
     """Approves a new proposal as the first, and says who else has to.
 
     Args:
         session: This invocation.
         participant: Who proposes; an admin.
         proposal: The change.
-        documents: Digests of documents that approvers need to read; they are in the local store.
+        documents: Documents that approvers need to read, as canonical JSON.
     """
     _govern(session, participant, proposal, documents)
 
@@ -71,8 +86,11 @@ def approve(session: Session, participant: Participant, reference: str) -> None:
 def find_proposal(participant: Participant, reference: str) -> ProposalView:
     """Returns the proposal whose id begins like this."""
     digits = reference.lower().removeprefix("0x").split("…")[0]
-    proposals = participant.model.proposals()
-    found = [p for p in proposals if len(digits) >= _PREFIX_DIGITS and p.proposal.hex().startswith(digits)]
+    found = [
+        p
+        for p in participant.model.proposals()
+        if len(digits) >= _PREFIX_DIGITS and p.proposal.hex().startswith(digits)
+    ]
     if len(found) == 1:
         return found[0]
     raise UnknownName(
@@ -93,9 +111,8 @@ def propose_lifecycle(session: Session, which: str) -> None:
         up_to_date(session, participant, must=True)
         numbers = {view.name: view.number for view in participant.model.lifecycles()}
         check_lifecycles([definition], kinds=list(numbers))
-        publish_lifecycles([definition], [participant.store])
         (encoded,) = encode_lifecycles([definition], numbers)
-        propose(session, participant, calls.add_lifecycle(encoded, new_salt()), (definition.digest,))
+        propose(session, participant, calls.add_lifecycle(encoded, new_salt()), (definition.bytes,))
 
 
 def propose_member(session: Session, participant: Participant, member: Member, organisation: str) -> None:
@@ -124,10 +141,10 @@ def new_salt() -> bytes:
     return secrets.token_bytes(32)
 
 
-def words(participant: Participant, proposal: Proposal) -> str:
+def words(participant: Participant, proposal: Proposal) -> str:  # noqa: PLR0911 - one per kind of change
     """Returns what a proposal would do, in words."""
     try:
-        change = cast("Change", calls.decode_proposal(proposal))
+        change = calls.decode_proposal(proposal)
     except ProMLError as error:
         return f"something that is not understood ({error.message})"
     workspace = participant.workspace
@@ -140,8 +157,8 @@ def words(participant: Participant, proposal: Proposal) -> str:
             return f"make {change.account} a member of {organisation} as {roles}"
         case Lifecycle():
             definition = _definition(participant, change.definition)
-            name = f"{definition.name} version {definition.version}" if definition else "whose definition is not available"
-            return f"add the lifecycle {name} (definition sha256:{change.definition.hex()})"
+            name = f"{definition.name} version {definition.version}" if definition else "of an unavailable definition"
+            return f"add the lifecycle {name} (sha256:{change.definition.hex()})"
         case Recovery():
             return f"give {len(change.artefacts)} artefacts of {change.owner} to {change.new_owner}"
         case Revocation():
@@ -167,18 +184,17 @@ def _definition(participant: Participant, digest: bytes) -> Definition | None:
         return None
 
 
-def _govern(
-    session: Session, participant: Participant, proposal: Proposal, documents: tuple[bytes, ...]
-) -> None:
+def _govern(session: Session, participant: Participant, proposal: Proposal, documents: tuple[bytes, ...]) -> None:
+    for document in documents:
+        participant.store.put(document)
     change = words(participant, proposal)
     session.say(f"approving: {output.printable(change)}")
-    intent = GovernIntent(proposal.action, proposal.salt, proposal.data, documents).intent()
-    sent = send(session, participant, [intent])
+    sent = send(session, participant, [intents.govern(participant.desk, proposal, documents=documents).number])
     up_to_date(session, participant, must=True)
     same = (p for p in participant.model.proposals() if (p.action, p.salt, p.data) == _key(proposal))
     found = next(same, None)
-    document: dict[str, object] = {"change": change, "proposal": found.to_json() if found else None, **sent.document}
-    session.answer(document, [*_outcome(found, change), *sent.lines])
+    answer: dict[str, object] = {"change": change, "proposal": found.to_json() if found else None, **sent.document}
+    session.answer(answer, [*_outcome(found, change), *sent.lines])
 
 
 def _key(proposal: Proposal) -> tuple[int, bytes, bytes]:

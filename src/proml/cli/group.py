@@ -47,16 +47,14 @@ class Group(click.Group):
         examples: Command lines, one per line, shown at the end of the help.
     """
 
-    def __init__(
-        self, *args: Any, lazy: Mapping[str, Lazy] | None = None, examples: str = "", **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, lazy: Mapping[str, Lazy] | None = None, examples: str = "", **kwargs: Any) -> None:
         kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
         self.examples = examples
         self.params.extend(common_options())
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Returns the names in the order of the table, which tells the story, not the alphabet."""
         return [*self.lazy, *(name for name in self.commands if name not in self.lazy)]
 
@@ -67,7 +65,7 @@ class Group(click.Group):
         module, _, attribute = self.lazy[cmd_name].target.partition(":")
         return cast("click.Command", getattr(importlib.import_module(module), attribute))
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """Writes the commands with their one-line help, loading none."""
         rows = [(name, entry.summary) for name, entry in self.lazy.items()]
         rows += [(name, command.get_short_help_str(60)) for name, command in self.commands.items()]

@@ -125,7 +125,7 @@ def export(session: Session, name: str | None, target: str | None) -> None:
         proml id session --role contributor --for 2d --artefact tumour-model --name train-job
     """,
 )
-@click.option("--role", "roles", multiple=True, required=True, help="A role that the key may use; repeat, or join by +.")
+@click.option("--role", "roles", multiple=True, required=True, help="A role it may use; repeat, or join by +.")
 @click.option("--for", "seconds", type=Duration(), required=True, help="How long it is valid, such as 12h or 2d.")
 @click.option("--artefact", default="", help="The only artefact that it may touch.", shell_complete=artefacts)
 @click.option("--name", default="", help="What to call it on this machine.")
@@ -135,10 +135,10 @@ def session_key(session: Session, roles: tuple[str, ...], seconds: int, artefact
     A training job on a shared cluster holds it instead of your own key: set PROML_IDENTITY to its name there.
     """
     from proml.cli.sending import send  # noqa: PLC0415 - takes long to import
-    from proml.core.intent import GrantIntent  # noqa: PLC0415 - as above
     from proml.core.name import artefact_id  # noqa: PLC0415 - as above
     from proml.core.operation import ZERO  # noqa: PLC0415 - as above
     from proml.identity import SessionRequest  # noqa: PLC0415 - as above
+    from proml.submit import intents  # noqa: PLC0415 - as above
 
     with session.participant() as participant:
         workspace = participant.workspace
@@ -151,12 +151,11 @@ def session_key(session: Session, roles: tuple[str, ...], seconds: int, artefact
         name = name or _free_name(participant, f"{member.name}-session")
         grant = participant.identities.new_session(name, request)
         made = participant.identities.get(name)
-        asked = grant.session
         session.facts["identity"] = _document(made)
-        intent = GrantIntent(asked.key, asked.roles, asked.artefact, asked.expires, grant.consent).intent()
-        sent = send(session, participant, [intent])
+        sent = send(session, participant, [intents.grant_session(participant.desk, grant).number])
         names = role_names(request.roles, workspace.roles)
-        document = {**_document(made), "roles": names, "artefact": artefact or None, "expires": request.expires, **sent.document}
+        scope_text = {"roles": names, "artefact": artefact or None, "expires": request.expires}
+        document = {**_document(made), **scope_text, **sent.document}
         lines = [
             f"made session key {output.colour(made.name, 'name')}  {made.address}",
             *output.fields([
@@ -173,11 +172,11 @@ def session_key(session: Session, roles: tuple[str, ...], seconds: int, artefact
 def revoke(session: Session, key: str) -> None:
     """End a session key of yours at once. What it signed before stays valid."""
     from proml.cli.sending import send  # noqa: PLC0415 - takes long to import
-    from proml.core.intent import RevokeIntent  # noqa: PLC0415 - as above
+    from proml.submit import intents  # noqa: PLC0415 - as above
 
     with session.participant() as participant:
         address = key if key.startswith("0x") else participant.identities.get(key).address
-        sent = send(session, participant, [RevokeIntent(address).intent()])
+        sent = send(session, participant, [intents.revoke_session(participant.desk, address).number])
         session.answer({"key": address, **sent.document}, [f"revoked session key {output.short(address)}", *sent.lines])
 
 

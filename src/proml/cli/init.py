@@ -39,9 +39,9 @@ _DEFAULT_IDENTITY = "me"
 def init(session: Session, file: Path | None, name: str, title: str) -> None:
     """Make this folder a working folder (`.proml/`).
 
-    Without --workspace: an identity if there is none, a ledger in one file, and a workspace of one member with all roles
-    and the lifecycles that come with ProML. What needs a second organisation (approvals by others) can be done once
-    there is one. With --workspace: join the workspace whose file another member handed to you.
+    Without --workspace: an identity if there is none, a ledger in one file, and a workspace of one member with all
+    roles and the lifecycles that come with ProML. What needs a second organisation (approvals by others) can be done
+    once there is one. With --workspace: join the workspace whose file another member handed to you.
     """
     folder = Folder(Path(session.start or ".").absolute())
     _check_free(folder)
@@ -111,8 +111,7 @@ def _join(session: Session, folder: Folder, file: Path, name: str) -> None:
     ]
     if member is None:
         lines.append(
-            "This identity is not a member yet: give `proml id export` to an admin, who adds it with "
-            "`proml workspace propose set-member`."
+            "This identity is not a member yet: give the output of `proml id export` to an admin (set-member)."
         )
     session.answer({**_document(folder, found, identity, made), "member": member is not None}, lines)
 

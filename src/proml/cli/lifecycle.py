@@ -116,7 +116,7 @@ def read_definition(which: str) -> Definition | None:
     Raises:
         InvalidLifecycle: The file is malformed.
     """
-    from proml.core.lifecycle import parse_lifecycle  # noqa: PLC0415 - keeps --help quick
+    from proml.core.lifecycle_reading import parse_lifecycle  # noqa: PLC0415 - keeps --help quick
 
     path = Path(which)
     if path.suffix != ".toml" and not path.is_file():
@@ -152,7 +152,7 @@ def _find(session: Session, which: str) -> Definition:
 def _of_workspace(session: Session) -> list[tuple[int, Definition]]:
     """The workspace's lifecycles whose definition is at hand; outside a working folder the shipped ones."""
     from proml.cli.follow import up_to_date  # noqa: PLC0415 - takes long to import
-    from proml.core.lifecycle import from_document  # noqa: PLC0415 - keeps --help quick
+    from proml.core.lifecycle_reading import from_document  # noqa: PLC0415 - keeps --help quick
     from proml.wiring import open_participant  # noqa: PLC0415 - takes long to import
 
     try:
@@ -191,7 +191,8 @@ def _shipped() -> Mapping[str, Definition]:
 
 
 def _words(definition: Definition) -> Iterator[str]:
-    yield f"{output.colour(definition.name, 'name')} version {definition.version}  {output.printable(definition.summary)}"
+    summary = output.printable(definition.summary)
+    yield f"{output.colour(definition.name, 'name')} version {definition.version}  {summary}"
     yield f"registered by {' or '.join(definition.register)}, in state {definition.initial}"
     yield ""
     rows = [(state.name, ", ".join(state.flags), state.summary) for state in definition.states]

@@ -49,7 +49,7 @@ def short(value: bytes | str) -> str:
 def when(seconds: float) -> str:
     """Returns a Unix time as ``2026-11-22 10:00:00Z``; a dash for none."""
     if not seconds:
-        return "–"
+        return "-"
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     except (OverflowError, ValueError, OSError):
@@ -105,7 +105,7 @@ def print_json(document: Mapping[str, object]) -> None:
     click.echo(json.dumps(plain(document), indent=2, ensure_ascii=True))
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> object:  # noqa: PLR0911 - one per type
     """Returns a value made of JSON types: bytes as 0x-hex, dataclasses as objects, sets sorted."""
     if value is None or isinstance(value, bool | int | float | str):
         return _plain_scalar(value)

@@ -50,9 +50,7 @@ class MemberType(click.ParamType[Member]):
         roles, _, who = rest.partition(":")
         names = tuple(role for role in roles.split("+") if role)
         if not organisation.strip() or not names:
-            self.fail(
-                f"expected {_MEMBER}, such as clinic:admin+contributor:clinic.json; found {value!r}.", param, ctx
-            )
+            self.fail(f"expected {_MEMBER}, such as clinic:admin+contributor:clinic.json; found {value!r}.", param, ctx)
         return Member(organisation.strip(), names, who)
 
 

@@ -71,9 +71,9 @@ def entry_row(entry: Entry) -> tuple[object, ...]:
     action = str(entry.intent.body.get("action") or "")
     what = entry.intent.kind if entry.intent.kind in {"register", "anchor"} or not action else action
     kind = {"pending": "warn", "sent": "warn", "confirmed": "good", "dropped": "dim"}.get(entry.state, "bad")
-    transaction = output.short(entry.transaction_hash) if entry.transaction_hash else "–"
+    transaction = output.short(entry.transaction_hash) if entry.transaction_hash else "-"
     return (
-        entry.number, what, entry.intent.artefact or "–", output.colour(entry.state, kind), transaction, entry.error
+        entry.number, what, entry.intent.artefact or "-", output.colour(entry.state, kind), transaction, entry.error
     )  # fmt: skip
 
 
@@ -84,9 +84,7 @@ def _concerns(entry: Entry, view: StatusView, name: str | None) -> bool:
     return name is None or any(entry.intent.artefact == artefact.name for artefact in view.artefacts)
 
 
-def _all(
-    session: Session, participant: Participant, view: StatusView, waiting: Sequence[Entry]
-) -> Iterator[str]:
+def _all(session: Session, participant: Participant, view: StatusView, waiting: Sequence[Entry]) -> Iterator[str]:
     file = participant.workspace
     yield from output.fields([
         ("workspace", f"{file.name}  ({file.contract if session.verbose else output.short(file.contract)})"),
@@ -114,7 +112,7 @@ def _row(artefact: ArtefactView, taint: dict[str, Taint], votes: int) -> tuple[o
     if votes:
         notes.append(f"{votes} open ballot{'s' * (votes > 1)}")
     return (
-        artefact.label, artefact.kind, state_of(artefact), f"@{artefact.version}" if artefact.version else "–",
+        artefact.label, artefact.kind, state_of(artefact), f"@{artefact.version}" if artefact.version else "-",
         artefact.organisation_name or artefact.organisation, artefact.confirmation.level, "; ".join(notes),
     )  # fmt: skip
 
@@ -159,7 +157,8 @@ def _possible(participant: Participant, artefact: ArtefactView) -> list[str]:
 
 def _ballot(ballot: BallotView) -> Iterator[str]:
     verdict = output.colour("quorum reached", "good") if ballot.reached else f"{ballot.needed} needed"
-    yield f"votes on {output.printable(ballot.action)}: {ballot.endorsed} endorsed, {ballot.rejected} rejected; {verdict}"
+    counted = f"{ballot.endorsed} endorsed, {ballot.rejected} rejected"
+    yield f"votes on {output.printable(ballot.action)}: {counted}; {verdict}"
     for vote in ballot.votes:
         word = output.colour("endorsed", "good") if vote.approve else output.colour("rejected", "bad")
         reason = output.printable((vote.record or {}).get("reason", ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def workspace() -> None:
 @command(
     "new",
     examples="""
-        proml workspace new --name study --member clinic:admin+contributor --member lab:admin+reviewer:lab.json --quorum 2
+        proml workspace new --name study --member clinic:admin+contributor --member lab:admin:lab.json --quorum 2
         proml workspace new --name study --member clinic:all --ledger http://node:8545 --store s3://bucket/records
         proml workspace new --name study --member clinic:all --lifecycle dataset --lifecycle my-model.toml
     """,
@@ -268,11 +267,13 @@ def recover(session: Session, owner: str, new_owner: str, names: tuple[str, ...]
     with session.participant() as participant:
         up_to_date(session, participant, must=True)
         model = participant.model
-        old = check_address(owner)
+        old = governing.parse_address(owner)
         chosen = [model.artefact(name) for name in names] or list(model.artefacts(owner=old))
         if not chosen:
             raise UnknownName(f"{old} owns no artefact.", hint="`proml status` shows who owns what.")
-        recovery = governing.Recovery(old, check_address(new_owner), tuple(artefact.id for artefact in chosen))
+        recovery = governing.Recovery(
+            old, governing.parse_address(new_owner), tuple(artefact.id for artefact in chosen)
+        )
         governing.propose(session, participant, governing.calls.recover(recovery, governing.new_salt()))
 
 
@@ -283,36 +284,22 @@ def revoke_session(session: Session, key: str) -> None:
     from proml.cli import governing  # noqa: PLC0415 - takes long to import
 
     with session.participant() as participant:
-        change = governing.calls.revoke_session(governing.Revocation(check_address(key)), governing.new_salt())
+        change = governing.calls.revoke_session(
+            governing.Revocation(governing.parse_address(key)), governing.new_salt()
+        )
         governing.propose(session, participant, change)
-
-
-def check_address(text: str) -> str:
-    """Returns an address in its EIP-55 form.
-
-    Raises:
-        UsageError: It is none, or its capital letters are not the checksum's: a mistyped address.
-    """
-    from proml.core.words import address_word, word_address  # noqa: PLC0415 - only for addresses
-
-    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text, re.ASCII):
-        raise UsageError(f"expected an address (0x and 40 hexadecimal digits); found {text!r}.")
-    address = word_address(address_word(text))
-    mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
-    if mixed and text != address:
-        raise UsageError(f"{text} is mistyped: its checksum does not fit.", hint="Copy the address again.")
-    return address
 
 
 def _account(member: Member, mine: str) -> str:
     """The address that a member was named by: its own, a file of `proml id export`, or oneself."""
     from proml.core.canonical import parse_json  # noqa: PLC0415 - only here
+    from proml.core.words import parse_address  # noqa: PLC0415 - only here
     from proml.identity import check_export  # noqa: PLC0415 - takes long to import
 
     if not member.who:
         return mine
     if member.who.startswith("0x"):
-        return check_address(member.who)
+        return parse_address(member.who)
     path = Path(member.who)
     try:
         with path.open("rb") as opened:
