@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sql
 
 from proml.core.canonical import parse_json
-from proml.core.lifecycle import from_document
+from proml.core.lifecycle_reading import from_document
 from proml.core.manifest import Manifest
 from proml.core.name import artefact_id
 from proml.core.operation import ZERO

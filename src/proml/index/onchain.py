@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from proml.core import abi
+from proml.core.calls import decode_view, encode_view
 from proml.core.digest import keccak256
-from proml.core.interface import VIEWS, fields, selector
+from proml.core.interface import fields
 from proml.core.operation import Lifecycle
 from proml.errors import InvalidRecord, VerificationError
 from proml.ports import Reverted
@@ -59,14 +60,12 @@ def view(ledger: Ledger, contract: str, name: str, *arguments: object, block: in
         VerificationError: The answer is not what the view returns.
         UnreachableError: No answer.
     """
-    takes, returns = VIEWS[name]
-    data = selector(name, takes) + abi.encode(fields(takes), arguments)
-    answer = ledger.call(contract, data, block=block)
+    answer = ledger.call(contract, encode_view(name, *arguments), block=block)
     try:
-        return abi.decode(fields(returns), answer)
+        return decode_view(name, answer)
     except InvalidRecord as error:
         raise VerificationError(
-            f"expected the contract {contract} to answer {name} with ({returns}), found 0x{answer.hex()}: {error.message}",
+            f"the contract {contract} does not answer {name} as expected, found 0x{answer.hex()}: {error.message}",
             hint="This node does not answer as an Ethereum node does; ask another one.",
         ) from error
 

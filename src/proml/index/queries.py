@@ -99,7 +99,7 @@ class ReadModel:
                 position=look.position,
                 artefacts=tuple(views),
                 ballots=tuple(artefacts.open_ballots(look, one)),
-                taint=tuple((v.label, taints[v.id, v.version]) for v in views if (v.id, v.version) in taints),
+                taint=tuple(("0x" + v.id.hex(), taints[v.id, v.version]) for v in views if (v.id, v.version) in taints),
                 missing_records=look.connection.execute(missing).scalar() or 0,
             )
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sql
 
-from proml.core.lifecycle import Definition, from_document, role_names
+from proml.core.lifecycle import role_names
+from proml.core.lifecycle_reading import from_document
 from proml.core.operation import Lifecycle
 from proml.errors import ConfigError, InvalidLifecycle
 from proml.index import onchain, schema
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row
 
+    from proml.core.lifecycle import Definition
     from proml.core.workspace_file import WorkspaceFile
 
 
