@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from proml.core.intent import TypedIntent, parse_intent
 from proml.errors import ConflictError, ProMLError, UsageError
+from proml.ports import Entry, Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from proml.ports import Entry, Outbox
-
-Progress = Callable[[int, int, "Entry"], None] if TYPE_CHECKING else object
+Progress: TypeAlias = Callable[[int, int, Entry], None]
 """Called with the number of entries that are done, that of all to be sent, and the entry that just got done."""
 
 _DONE = frozenset({"confirmed", "refused", "conflict"})
@@ -32,17 +32,18 @@ class Book:
         self.errors: dict[int, ProMLError] = {}
         self.entries = {entry.number: entry for entry in outbox.unsettled()}
         self.selected: set[int] = set(self.entries)
+        self._done: set[int] = set()
         self.progress: Progress | None = None
 
     def save(self, *entries: Entry) -> None:
         """Stores new versions of entries, all or none, then tells about those that got done."""
         self._outbox.update(entries)
         for entry in entries:
-            was_done = self.entries[entry.number].state in _DONE
             self.entries[entry.number] = entry
-            if self.progress is not None and entry.state in _DONE and not was_done and entry.number in self.selected:
-                done = sum(self.entries[number].state in _DONE for number in self.selected)
-                self.progress(done, len(self.selected), entry)
+            if entry.state in _DONE and entry.number in self.selected and entry.number not in self._done:
+                self._done.add(entry.number)
+                if self.progress is not None:
+                    self.progress(len(self._done), len(self.selected), entry)
 
     def fail(self, error: ProMLError, *entries: Entry) -> None:
         """Marks entries as refused, or as a conflict, with the reason in words."""

@@ -17,7 +17,7 @@ from proml.core.lifecycle_reading import from_document
 from proml.core.name import artefact_id, show
 from proml.core.operation import ZERO, ZERO_ADDRESS, Input, Lifecycle, Rule
 from proml.core.refusal import PlainNames
-from proml.errors import NotAvailable, ProMLError, UnknownName
+from proml.errors import NotAvailable, ProMLError, UnknownName, UnreachableError
 from proml.ports import LogQuery, Reverted
 from proml.submit.resolver import Actor, Standing
 
@@ -158,10 +158,11 @@ class ChainResolver:
             what = f"lifecycle {number} ({format_digest(digest)})"
             try:
                 self._definitions[number] = from_document(parse_json(self._store.get(digest), what), what)
-            except NotAvailable:
+            except UnreachableError as error:
                 shipped = _shipped(digest)
                 if shipped is None:
-                    raise
+                    # That a store is away must not look as if the ledger were.
+                    raise NotAvailable(f"{what} cannot be had now: {error.message}", hint=error.hint) from error
                 self._definitions[number] = shipped
         return self._definitions[number]
 

@@ -20,7 +20,7 @@ from proml.core.intent import (
     TransitionIntent,
     Use,
 )
-from proml.core.manifest import INLINE_RESOURCES, Manifest
+from proml.core.manifest import Manifest
 from proml.core.name import check_name
 from proml.core.operation import ZERO, Grant, Input, Proposal
 from proml.core.record import SALT_BYTES, Record, build_record
@@ -131,6 +131,7 @@ def act(desk: Desk, request: Act) -> Queued:
     """Asks for a transition; raises as :func:`register`."""
     name = check_name(request.name)
     content = request.content
+    content_field = None if content is None else content.to_record_field()
     record = _record(
         desk,
         "transition",
@@ -139,11 +140,11 @@ def act(desk: Desk, request: Act) -> Queued:
             **request.fields,
             "artefact": {"name": name, "kind": request.kind},
             "action": request.action,
-            "content": None if content is None else content.to_record_field(),
+            "content": content_field,
         },
     )
     # A record that only refers to its manifest is of no use without it.
-    is_apart = content is not None and len(content.resources) > INLINE_RESOURCES
+    is_apart = content_field is not None and "resources" not in content_field
     documents = (desk.store.put(content.bytes),) if content is not None and is_apart else ()
     wanted = TransitionIntent(
         name=name,

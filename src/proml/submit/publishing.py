@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from proml.adapters.store_many import store_name
 from proml.core.digest import format_digest, parse_digest
 from proml.core.record import SALT_BYTES, build_record
 from proml.errors import NotAvailable, ProMLError, UnreachableError
@@ -63,9 +62,9 @@ class Publisher:
             except UnreachableError as error:
                 if not isinstance(error, NotAvailable):
                     self._away[position] = error
-                failures.append(f"{store_name(store)}: {error.message}")
+                failures.append(f"{_name(store)}: {error.message}")
             except ProMLError as error:
-                failures.append(f"{store_name(store)}: {error.message}")
+                failures.append(f"{_name(store)}: {error.message}")
         if failures:
             raise UnreachableError(
                 f"{len(failures)} of the workspace's {len(self._stores)} stores did not take a record, so nothing was "
@@ -83,7 +82,7 @@ class Publisher:
     def registration_record(self, entry: Entry, typed: TransitionIntent) -> bytes:
         """Returns the digest of the record with which an entry registers its artefact on the way.
 
-        Made once: the caller keeps the digest in the entry's detail under ``registration``.
+        Made once: the caller keeps the digest in the entry's detail under ``registration``, and publishes it.
         """
         known = entry.detail.get("registration")
         if isinstance(known, str):
@@ -96,5 +95,8 @@ class Publisher:
                 artefact={"name": typed.name, "kind": typed.kind},
             )
             digest = self._local.put(record.bytes)
-        self.publish([digest])
         return digest
+
+
+def _name(store: Store) -> str:
+    return str(getattr(store, "name", type(store).__name__))

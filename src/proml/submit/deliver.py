@@ -1,0 +1,357 @@
+"""Delivery: takes what waits in the outbox to the ledger, exactly once as seen on chain.
+
+    report = deliver(channel)                        # all, each waited for until it is in a block
+    report = deliver(channel, only={7}, wait=None)   # one, not waited for
+
+In rounds: whatever can go is bound to the heads as they are, tried without spending anything, signed, written ahead,
+handed in; what came into a block lets the next ones go. A process that dies anywhere leaves an outbox from which the
+next delivery goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from proml.core.digest import format_digest
+from proml.core.intent import AnchorIntent, TransitionIntent, documents_of
+from proml.core.operation import ZERO, Anchor, Operation, Registration, Transition
+from proml.core.refusal import explain
+from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
+from proml.ports import Reverted
+from proml.submit.anchoring import group_anchors
+from proml.submit.bind import Binder
+from proml.submit.book import Book
+from proml.submit.effects import Effects
+from proml.submit.patience import Patience, PatientLedger
+from proml.submit.plan import Candidate, Plan, plan, select
+from proml.submit.publishing import Publisher
+from proml.submit.report import DeliveryReport
+from proml.submit.transactions import MAX_REBINDS, Place, Transactions, is_unpinned
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from proml.core.workspace_file import WorkspaceFile
+    from proml.ports import Clock, Entry, Ledger, Outbox, Signer, Store
+    from proml.submit.book import Progress
+    from proml.submit.resolver import Resolver
+
+Wait: TypeAlias = Literal["included", "final"] | None
+
+MAX_BATCH = 50
+"""Most transitions in one transaction; about 1 M gas, far below every chain's block limit."""
+_LOCK_TIMEOUT_S = 30.0
+_FIRST_POLL_S = 0.02
+_LONGEST_POLL_S = 1.0
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a delivery speaks to.
+
+    Attributes:
+        workspace: Pins the chain and the contract.
+        resolver: Looks up names, heads, rules and inputs.
+        store: The local store, which has the records.
+        stores: The workspace's stores, to which records are copied before anything is sent.
+        patience: How often a ledger or store that does not answer is tried.
+    """
+
+    ledger: Ledger
+    outbox: Outbox
+    signer: Signer
+    workspace: WorkspaceFile
+    resolver: Resolver
+    store: Store
+    stores: Sequence[Store]
+    clock: Clock
+    patience: Patience = field(default_factory=Patience)
+
+
+def deliver(
+    channel: Channel,
+    *,
+    only: Collection[int] | None = None,
+    wait: Wait = "included",
+    progress: Progress | None = None,
+    timeout_s: float = 120.0,
+) -> DeliveryReport:
+    """Sends what waits in the outbox.
+
+    A refused entry does not stop the others, and is in the report.
+
+    Args:
+        channel: What to speak to.
+        only: Numbers of entries to send, with what they follow; None is all.
+        wait: Until entries are in a block (``included``), until that is final, or not at all (None): entries that
+            follow others may then stay pending until the next delivery.
+        progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
+        timeout_s: How long to wait for blocks, in seconds, counted from the last block that brought something.
+
+    Raises:
+        UnreachableError: The ledger does not answer; nothing is lost, and the next delivery goes on.
+        ConflictError: Another process is sending for this account.
+        VerificationError: This is not the chain that the workspace file pins.
+    """
+    with channel.outbox.lock_sender(channel.signer.address, timeout_s=_LOCK_TIMEOUT_S):
+        return _Delivery(channel, only, wait, progress).run(timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """An operation ready to be tried, with the entries that it fulfils."""
+
+    candidates: tuple[Candidate, ...]
+    operation: Operation
+    details: dict[int, dict[str, object]] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(candidate.entry for candidate in self.candidates)
+
+    @property
+    def can_be_batched(self) -> bool:
+        return isinstance(self.operation, Transition) and not self.entries[0].detail.get("alone")
+
+
+class _Delivery:
+    """One delivery, while the sender's lock is held."""
+
+    def __init__(
+        self, channel: Channel, only: Collection[int] | None, wait: Wait, progress: Progress | None
+    ) -> None:
+        self._ledger = PatientLedger(channel.ledger, channel.clock, channel.patience)
+        self._workspace = channel.workspace
+        self._resolver = channel.resolver
+        self._clock = channel.clock
+        self._wait = wait
+        self._book = Book(channel.outbox)
+        self._book.selected = select(self._book.entries.values(), only)
+        self._book.progress = progress
+        account, pins = channel.signer.address, channel.workspace
+        self._publisher = Publisher(channel.store, channel.stores, channel.clock, channel.patience)
+        self._binder = Binder(
+            self._resolver, account, pins.chain_id, pins.contract, self._publisher.registration_record
+        )
+        self._effects = Effects(self._ledger, pins.contract, pins.first_block, self._resolver, account)
+        place = Place(pins.chain_id, pins.contract, self._resolver.names)
+        self._transactions = Transactions(self._book, self._ledger, channel.signer, self._clock, place)
+        self._held: dict[int, str] = {}
+        self._rebinds: dict[int, int] = {}
+
+    def run(self, timeout_s: float) -> DeliveryReport:
+        self._check_pins()
+        self._transactions.settle()
+        self._transactions.resend()
+        self._transactions.settle()
+        deadline, poll = self._deadline(timeout_s), _FIRST_POLL_S
+        while True:
+            current = plan(self._book.unfinished(), self._book.selected, self._held)
+            if current.ready:
+                self._send(current.ready)
+            elif not self._has_to_wait() or self._clock.now_ns() >= deadline:
+                break
+            else:
+                self._clock.sleep(poll)
+                poll = min(2 * poll, _LONGEST_POLL_S)
+            if self._transactions.settle():
+                deadline, poll = self._deadline(timeout_s), _FIRST_POLL_S
+        return self._report(current)
+
+    def _deadline(self, timeout_s: float) -> int:
+        return self._clock.now_ns() + round(timeout_s * _NS)
+
+    def _has_to_wait(self) -> bool:
+        if self._wait is None:
+            return False
+        states = ("sent", "confirmed") if self._wait == "final" else ("sent",)
+        mine = (self._book.entries[number] for number in self._book.selected)
+        return any(entry.state in states and not entry.final for entry in mine)
+
+    def _check_pins(self) -> None:
+        pinned = (self._workspace.chain_id, self._workspace.genesis_hash)
+        found = (self._ledger.chain_id, self._ledger.genesis_hash)
+        if pinned != found:
+            raise VerificationError(
+                f"The ledger is not the one of workspace {self._workspace.name}: expected chain {pinned[0]} with "
+                f"genesis 0x{pinned[1].hex()}, found chain {found[0]} with genesis 0x{found[1].hex()}.",
+                hint="Correct PROML_LEDGER or the ledger in .proml/config.toml. Nothing was sent.",
+            )
+
+    def _report(self, last: Plan) -> DeliveryReport:
+        reasons = {**last.waiting, **last.blocked}
+        stale = [
+            replace(self._book.entries[number], error=reason)
+            for number, reason in last.blocked.items()
+            if self._book.entries[number].error != reason
+        ]
+        if stale:
+            self._book.save(*stale)
+        entries = tuple(self._book.entries[number] for number in sorted(self._book.selected))
+        return DeliveryReport(entries, reasons, dict(self._book.errors))
+
+    # ------------------------------------------------------------------------------------------------- one round
+
+    def _send(self, ready: Sequence[Candidate]) -> None:
+        published = [candidate for candidate in ready if self._publish(candidate)]
+        batch: list[_Bound] = []
+        for candidate in published:
+            if isinstance(candidate.typed, AnchorIntent):
+                continue
+            bound = self._bind(candidate)
+            if bound is None:
+                continue
+            # Only neighbours go together, so that the outbox's order is the chain's order.
+            if batch and (len(batch) == MAX_BATCH or not bound.can_be_batched):
+                self._try(batch)
+                batch = []
+            if bound.can_be_batched:
+                batch.append(bound)
+            else:
+                self._try([bound])
+        if batch:
+            self._try(batch)
+        self._send_anchors([c for c in published if isinstance(c.typed, AnchorIntent)])
+
+    def _publish(self, candidate: Candidate) -> bool:
+        try:
+            self._publisher.publish(documents_of(candidate.typed))
+        except ProMLError as error:
+            self._hold(candidate.entry, error)
+            return False
+        return True
+
+    def _hold(self, entry: Entry, error: ProMLError) -> None:
+        """Leaves an entry pending for this delivery, with the reason."""
+        self._held[entry.number] = str(error)
+        self._book.errors[entry.number] = error
+
+    def _bind(self, candidate: Candidate) -> _Bound | None:
+        entry, typed = candidate.entry, candidate.typed
+        try:
+            if candidate.missing_source is not None and isinstance(typed, TransitionIntent):
+                self._insist_on_inputs(typed, candidate.missing_source)
+            operation = self._binder.bind(entry, typed)
+            remembered: dict[str, object] = {}
+            if isinstance(operation, tuple) and isinstance(operation[0], Registration):
+                remembered = {"registration": format_digest(operation[0].record)}
+        except NotAvailable as error:
+            self._hold(entry, error)
+            return None
+        except UsageError as error:
+            self._book.fail(error, entry)
+            return None
+        bound = _Bound((candidate,), operation, {entry.number: remembered})
+        return bound if self._is_new(bound) and self._publish_registration(bound) else None
+
+    def _insist_on_inputs(self, typed: TransitionIntent, source: Entry) -> None:
+        """Raises NotAvailable if an input is missing because an entry that would have brought it failed."""
+        for use in typed.uses:
+            try:
+                found = self._resolver.input_for(use)
+            except UnknownName:
+                found = None
+            if found is None:
+                raise NotAvailable(
+                    f"It uses something that entry {source.number} ({source.intent.artefact}, {source.state}) "
+                    "would bring.",
+                    hint=f"`proml sync --rebase {source.number}` tries that one again; "
+                    f"`proml sync --drop {source.number}` gives it up, and this one then goes without.",
+                )
+
+    def _publish_registration(self, bound: _Bound) -> bool:
+        if not (isinstance(bound.operation, tuple) and isinstance(bound.operation[0], Registration)):
+            return True
+        try:
+            self._publisher.publish([bound.operation[0].record])
+        except ProMLError as error:
+            self._hold(bound.entries[0], error)
+            return False
+        return True
+
+    def _is_new(self, bound: _Bound) -> bool:
+        """Tells whether the chain lacks what was bound; entries whose effect it holds are marked as confirmed."""
+        is_new = True
+        for candidate in bound.candidates:
+            if not candidate.entry.detail.get("signed"):
+                continue
+            head = bound.operation.expected_head if isinstance(bound.operation, Transition) else ZERO
+            root = bound.operation.root if isinstance(bound.operation, Anchor) else b""
+            found = self._effects.find(candidate.typed, bound_head=head, anchor_root=root)
+            if found is not None and self._transactions.confirm(candidate.entry, found):
+                is_new = False
+        return is_new
+
+    def _try(self, batch: Sequence[_Bound]) -> None:
+        """Sends operations in one transaction, without those that the contract would refuse."""
+        whole = batch[0] if len(batch) == 1 else _together(batch)
+        try:
+            gas = self._transactions.estimate(whole.operation)
+        except Reverted as reverted:
+            if len(batch) == 1:
+                self._refuse(whole, reverted)
+                return
+            accepted = [bound for bound in batch if self._would_pass(bound)]
+            if len(accepted) < len(batch):
+                if accepted:
+                    self._try(accepted)
+            else:
+                for bound in accepted:
+                    self._try([bound])
+            return
+        self._transactions.dispatch(whole.entries, whole.operation, gas, whole.details)
+
+    def _would_pass(self, bound: _Bound) -> bool:
+        try:
+            self._transactions.estimate(bound.operation)
+        except Reverted as reverted:
+            self._refuse(bound, reverted)
+            return False
+        return True
+
+    def _refuse(self, bound: _Bound, reverted: Reverted) -> None:
+        error = explain(reverted.data, self._resolver.names, doing=_doing(bound))
+        for entry in bound.entries:
+            races = self._rebinds.get(entry.number, 0)
+            if isinstance(error, ConflictError) and is_unpinned(entry) and races < MAX_REBINDS:
+                self._rebinds[entry.number] = races + 1  # somebody was faster; the next round binds it anew
+            else:
+                self._book.fail(error, entry)
+
+    def _send_anchors(self, candidates: Sequence[Candidate]) -> None:
+        """Sends one anchor: those signed before under their root, else all new ones under a common root."""
+        if not candidates:
+            return
+        group = group_anchors(candidates)
+        first = group.candidates[0]
+        operation = self._binder.bind(first.entry, first.typed)
+        assert isinstance(operation, Anchor)
+        anchor = replace(operation, root=group.root, leaves=group.leaves)
+        bound = _Bound(tuple(group.candidates), anchor, group.details)
+        if self._is_new(bound):
+            self._try([bound])
+
+
+def _together(batch: Sequence[_Bound]) -> _Bound:
+    return _Bound(
+        tuple(candidate for bound in batch for candidate in bound.candidates),
+        tuple(bound.operation for bound in batch if isinstance(bound.operation, Transition)),
+        {number: detail for bound in batch for number, detail in bound.details.items()},
+    )
+
+
+def _doing(bound: _Bound) -> str:
+    body = bound.entries[0].intent.body
+    kind, name = bound.entries[0].intent.kind, body.get("name", "")
+    what = {
+        "register": f"registering {name}",
+        "transition": f"the action {body.get('action')!r} on {name}",
+        "endorse": f"the vote on {body.get('action')!r} of {name}",
+        "anchor": "the anchor",
+        "grant": "granting the session key",
+        "revoke": "revoking the session key",
+        "govern": "the proposal",
+    }
+    return what.get(kind, kind)
