@@ -1,0 +1,107 @@
+"""The attacks: insiders of every organisation try to cheat. Each is really performed; what stops it is what the command says."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from proml.demo.story import DATASET, EVALUATION, MODEL, hand_over
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proml.demo.stage import Organisation, Stage
+
+Cast = dict[str, "Organisation"]
+VERIFICATION_FAILED, REFUSED, CONFLICT = 4, 3, 6
+
+
+def flip_one_bit(path: Path) -> None:
+    """Turns one bit in the middle of a file round."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def tamper_with_data(stage: Stage, cast: Cast) -> None:
+    """Somebody at the developer's site changes one bit of the training data after publication."""
+    developer = cast["developer"]
+    stage.heading("Attack: one bit of the data is flipped")
+    flip_one_bit(developer.folder / "wdbc" / "measurements.csv")
+    stage.attack(developer, "proml", "verify", "wdbc", title="one bit of the data flipped", wanted=[VERIFICATION_FAILED])
+    hand_over("wdbc", cast["hospital"], developer)
+
+
+def swap_the_model(stage: Stage, cast: Cast) -> None:
+    """On the way to the clinic the model file is exchanged for another; the service must not even load it."""
+    clinic, developer = cast["clinic"], cast["developer"]
+    stage.heading("Attack: the model file is swapped at hand-over")
+    flip_one_bit(clinic.folder / "model.joblib")
+    stage.attack(
+        clinic, "proml", "verify", "model.joblib", "--state", "released", title="model file swapped",
+        wanted=[VERIFICATION_FAILED],
+    )  # fmt: skip
+    stage.attack(clinic, "python", "serve.py", title="swapped model served", wanted=[VERIFICATION_FAILED])
+    hand_over("model.joblib", developer, clinic)
+
+
+def approve_oneself(stage: Stage, cast: Cast) -> None:
+    """The developer trains a second model and tries to vote for it itself, then to release it unapproved."""
+    developer = cast["developer"]
+    stage.heading("Attack: the developer approves its own model, and skips a step")
+    shutil.copy2(developer.folder / "model.joblib", developer.folder / "second.joblib")
+    with (developer.folder / "second.joblib").open("ab") as file:
+        file.write(b"\0")
+    stage.proml(developer, "register", "second-model", "--kind", "model")
+    stage.proml(developer, "act", "second-model", "train", "second.joblib", "--use", DATASET)
+    stage.attack(
+        developer, "proml", "endorse", "second-model", "approve", "--use", EVALUATION,
+        title="developer approves its own model", wanted=[REFUSED],
+    )  # fmt: skip
+    stage.attack(developer, "proml", "act", "second-model", "release", title="a step skipped", wanted=[REFUSED])
+
+
+def reuse_stale_approvals(stage: Stage, cast: Cast) -> None:
+    """Two organisations endorse; the developer then exchanges the content and hopes that the approvals still count."""
+    clinic, auditor, developer = cast["clinic"], cast["auditor"], cast["developer"]
+    stage.heading("Attack: the content changes after it was approved")
+    for organisation in (clinic, auditor):
+        stage.proml(organisation, "endorse", "second-model", "approve", "--use", EVALUATION)
+    with (developer.folder / "second.joblib").open("ab") as file:
+        file.write(b"backdoor")
+    stage.proml(developer, "act", "second-model", "train", "second.joblib", "--use", DATASET)
+    stage.attack(
+        clinic, "proml", "act", "second-model", "approve", "--use", EVALUATION,
+        title="stale approval after the content changed", wanted=[REFUSED],
+    )  # fmt: skip
+
+
+def replay_a_message(stage: Stage, cast: Cast) -> None:
+    """The clinic's node was handed a signed message to send for the auditor; it sends it once more."""
+    stage.heading("Attack: a signed message is sent a second time")
+    stage.attack(
+        cast["clinic"], "proml", "relay", "../auditor.message.json", title="a message replayed", wanted=[REFUSED, CONFLICT]
+    )
+
+
+def revoke_the_dataset(stage: Stage, cast: Cast) -> None:
+    """The hospital finds that its data is wrong, after the model has been released and deployed."""
+    clinic, hospital = cast["clinic"], cast["hospital"]
+    stage.heading("The dataset is revoked after release: the gate closes")
+    stage.proml(hospital, "act", DATASET, "revoke", "--note", "consent of 12 patients was withdrawn")
+    stage.attack(
+        clinic, "proml", "verify", "model.joblib", "--state", "released", title="dataset revoked after release",
+        wanted=[VERIFICATION_FAILED],
+    )  # fmt: skip
+    stage.attack(clinic, "python", "serve.py", title="tainted model served", wanted=[VERIFICATION_FAILED])
+    stage.proml(clinic, "status", MODEL)
+
+
+ATTACKS = (
+    tamper_with_data,
+    swap_the_model,
+    approve_oneself,
+    reuse_stale_approvals,
+    replay_a_message,
+    revoke_the_dataset,
+)
