@@ -21,6 +21,8 @@ _DEFAULT_LIMITS = Limits(timeout_s=30.0, answer_bytes=64 * 2**20)
 # What go-ethereum takes per position of a topics filter.
 _MOST_WORDS_PER_TOPIC = 1000
 _MOST_TOPICS = 4
+# Clients hold block numbers in 64 bits, some with a sign.
+_LARGEST_NUMBER = 2**63 - 1
 
 
 class JsonRpcLedger:
@@ -91,7 +93,7 @@ class JsonRpcLedger:
 
     def block(self, number: int) -> Block | None:
         """Returns the block of that height on the canonical chain, or None if there is none yet."""
-        if number < 0:
+        if not 0 <= number <= _LARGEST_NUMBER:
             return None
         value, read = self._ask("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003
         if value is None:

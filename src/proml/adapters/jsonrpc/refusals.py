@@ -40,6 +40,8 @@ _RANGE = re.compile(
 )
 # EIP-1474: "limit exceeded".
 _LIMIT_CODE = -32005
+# JSON-RPC 2.0: "invalid params"; the only parameter is the transaction.
+_PARAMETERS_CODE = -32602
 _DEEPEST = 4
 
 
@@ -67,7 +69,7 @@ def is_nonce_conflict(error: RpcError) -> bool:
 
 def is_invalid(error: RpcError) -> bool:
     """Tells whether the transaction itself is unacceptable, so that sending it again is no use."""
-    return bool(_INVALID.search(error.message))
+    return error.code == _PARAMETERS_CODE or bool(_INVALID.search(error.message))
 
 
 def asks_for_less(error: RpcError) -> bool:

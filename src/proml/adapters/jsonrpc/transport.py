@@ -187,6 +187,7 @@ class _HttpTransport:
             deadline.left_s()
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
+        response.close()  # frees the connection for the next request
         body = b"".join(chunks)
         self._check_status(response, body)
         return body
@@ -275,12 +276,13 @@ class _WebSocketTransport:
         from websockets.sync.client import connect  # noqa: PLC0415  (only needed here)
 
         if self._connection is None or self._owner != os.getpid():
-            self._connection = connect(
+            way = connect(
                 self._url,
                 open_timeout=self._limits.timeout_s,
                 close_timeout=1,
                 max_size=self._limits.answer_bytes,
             )
+            self._connection = way.__enter__()  # left in close()
             self._owner = os.getpid()
         self._connection.send(message, text=True)
         answer = self._connection.recv(timeout=self._limits.timeout_s)

@@ -1,0 +1,58 @@
+"""Every ledger that the port suite runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proml.adapters.embedded import EmbeddedLedger
+from proml.adapters.jsonrpc import JsonRpcLedger
+from proml.ports import Finality, Ledger
+from tests.ports.ledgers import Anvil, Person, find_anvil, running_anvil
+
+engine = pytest.mark.engine
+
+
+@pytest.fixture(scope="session")
+def anvil_program() -> Path:
+    program = find_anvil()
+    if program is None:
+        reason = "anvil is missing: `make engines` installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return program
+
+
+@pytest.fixture(scope="session")
+def anvil(anvil_program, tmp_path_factory) -> Iterator[Anvil]:
+    with running_anvil(anvil_program, tmp_path_factory.mktemp("anvil")) as running:
+        yield running
+
+
+@pytest.fixture(
+    params=["embedded", *(pytest.param(f"anvil by {way}", marks=engine) for way in ("http", "websocket", "ipc"))]
+)
+def ledger(request, tmp_path) -> Iterator[Ledger]:
+    opened: Ledger
+    if request.param == "embedded":
+        opened = EmbeddedLedger.create(tmp_path / "chain.sqlite")
+    else:
+        running: Anvil = request.getfixturevalue("anvil")
+        urls = {"http": running.url, "websocket": running.url.replace("http", "ws"), "ipc": running.ipc}
+        opened = JsonRpcLedger(urls[request.param.split()[-1]], finality=Finality("immediate"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def person(ledger) -> Person:
+    return Person(ledger)
+
+
+@pytest.fixture
+def probe(person) -> str:
+    return person.deploy()
