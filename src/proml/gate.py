@@ -1,4 +1,4 @@
-"""Verification from Python: what a script calls before it loads a file."""
+"""What a script calls that needs the ledger: verification before it loads a file, delivery when a run shall wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from proml.errors import VerificationError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
     from proml.verify.report import Report
+
+_WAITS: dict[str, Literal["included", "final"] | None] = {"sent": None, "confirmed": "included", "final": "final"}
 
 
 def verify(
@@ -69,6 +74,27 @@ def verified(path: str | os.PathLike[str], *, state: str = "", name: str = "", f
     """
     path = os.fspath(path)
     if not os.path.lexists(path):
-        raise VerificationError(f"expected a file or folder to verify; found nothing at {path}.", hint="Check the path.")
+        raise VerificationError(f"expected a file or folder to verify; there is no {path}.", hint="Check the path.")
     verify(path, state=state, name=name, final=final)
     return path
+
+
+def deliver(run: Path, *, until: str) -> None:
+    """Sends what a closed run called for, and waits.
+
+    Args:
+        run: The run's folder, ``.proml/runs/RUN_ID``.
+        until: ``sent``, ``confirmed`` (in a block) or ``final``.
+
+    Raises:
+        ProMLError: It is not so far; what was not sent stays in the outbox, unless the rules refused it.
+    """
+    from proml.capture.closing import read_closed  # noqa: PLC0415 - only for runs that wait
+    from proml.wiring import open_participant  # noqa: PLC0415 - as above
+
+    keys = set(read_closed(run).intents)
+    with open_participant(run.parents[2]) as participant:
+        numbers = [entry.number for entry in participant.outbox.entries("pending") if entry.intent.key in keys]
+        report = participant.deliver(numbers, wait=_WAITS[until])
+        for number in numbers:
+            report.raise_for(number)

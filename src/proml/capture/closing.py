@@ -12,15 +12,13 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.adapters.store_folder import FolderStore
 from proml.capture import observe, processes, run_folder
 from proml.capture.gathering import Gathered, Placed, gather
 from proml.capture.journal import segments, writers
-from proml.capture.observe import Observations
 from proml.capture.run_folder import Ending, Extent, Start
 from proml.config import Folder
 from proml.core import merkle
@@ -29,12 +27,27 @@ from proml.core.intent import MAX_INPUTS, AnchorIntent, TransitionIntent, Use
 from proml.core.manifest import Manifest
 from proml.core.record import SALT_BYTES, Record, build_record, format_time
 from proml.errors import ConfigError, ProMLError
-from proml.ports import Intent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proml.capture.observe import Observations
+    from proml.ports import Intent
 
 _INLINE_BYTES = 1 << 20  # records have a limit of 4 MiB; what is larger goes beside them
 _PART_BYTES = 1 << 19
 _RUN_FIELDS = (
-    "name command entry_point folder git python platform environment hardware rank world_size".split()
+    "name",
+    "command",
+    "entry_point",
+    "folder",
+    "git",
+    "python",
+    "platform",
+    "environment",
+    "hardware",
+    "rank",
+    "world_size",
 )
 _USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence")
 
@@ -108,7 +121,8 @@ def ending_from_journal(folder: Path) -> Ending:
     gathered = gather(parts)
     takes_part = {writer["journal"] for writer in writers(parts) if writer.get("role") in {"owner", "member"}}
     left = {leave["journal"]: leave for leave in gathered.leaves}
-    ended_ns = max([leave["t"] for leave in left.values()] + [part.path.stat().st_mtime_ns for part in parts], default=0)
+    moments = [leave["t"] for leave in left.values()] + [part.path.stat().st_mtime_ns for part in parts]
+    ended_ns = max(moments, default=0)
     failed = [leave for leave in left.values() if leave.get("exit_status") != 0]
     exception = next((leave["exception"] for leave in failed if leave.get("exception")), None)
     if takes_part - left.keys() or not takes_part:

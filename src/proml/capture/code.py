@@ -13,7 +13,6 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from proml.capture.values import label, text
 from proml.core.digest import format_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from subprocess import Popen
 
 GIT_DEADLINE_S = 5.0
@@ -33,7 +33,7 @@ _ARGUMENTS_LIMIT = 1_000
 _COMMAND_CHARACTERS = 100_000
 _NEUTRAL = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false", "protocol.allow=never")
 # What makes the patch the same whatever a person prefers to see; no program of the repository runs to make it.
-_DIFF = (
+_DIFF = (  # noqa: SIM905 - reads as it is typed
     "diff HEAD --binary --full-index --no-color --no-ext-diff --no-textconv --no-renames --diff-algorithm=myers "
     "--no-indent-heuristic --unified=3 --inter-hunk-context=0 --src-prefix=a/ --dst-prefix=b/ --submodule=short "
     "--ignore-submodules=dirty"

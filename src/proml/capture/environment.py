@@ -10,11 +10,14 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proml.capture.values import label
 from proml.core.digest import format_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PACKAGE = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+?)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 _PACKAGES_LIMIT = 5_000
@@ -36,8 +39,9 @@ def describe_environment() -> dict[str, object]:
 def describe_packages(search_path: Iterable[str]) -> dict[str, object]:
     """Returns the installed packages and their lock's digest: SHA-256 over sorted lines ``name==version``.
 
-    Names and versions are those of the folders that installers leave (``NAME-VERSION.dist-info``); reading the metadata
-    in them would take a hundred times as long. The first package of a name on the search path counts, as for ``import``.
+    Names and versions are those of the folders that installers leave (``NAME-VERSION.dist-info``); reading the
+    metadata in them would take a hundred times as long. The first package of a name on the search path counts, as for
+    ``import``.
 
     Args:
         search_path: Folders, as ``sys.path``.
@@ -45,7 +49,7 @@ def describe_packages(search_path: Iterable[str]) -> dict[str, object]:
     packages: dict[str, str] = {}
     for folder in search_path:
         try:
-            names = sorted(os.listdir(folder or "."))
+            names = sorted(os.listdir(folder or "."))  # noqa: PTH208 - names only; paths cost five times as much
         except OSError:
             continue  # a missing folder or a zip file
         for name in names:
@@ -88,7 +92,7 @@ def _memory_bytes() -> int:
     except (ValueError, OSError):
         import psutil  # noqa: PLC0415 - takes long to import; needed on few systems
 
-        return int(psutil.virtual_memory().total)
+        return int(psutil.virtual_memory().total)  # type: ignore[no-untyped-call]  # psutil has no types
 
 
 def _processor() -> str:

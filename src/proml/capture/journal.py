@@ -1,11 +1,13 @@
 """The journal of a run: append-only files of facts, one JSON object a line.
 
-Each process writes files of its own (*segments*), so that processes never wait for one another. A fact is one ``write`` to
-a file opened with ``O_APPEND``: when the call returns the kernel has it, so killing the process loses nothing, and lines
-of several threads never mix. Only a loss of power can lose what was not yet written back; see ``fsync_s``.
+Each process writes files of its own (*segments*), so that processes never wait for one another. A fact is one
+``write`` to a file opened with ``O_APPEND``: when the call returns the kernel has it, so killing the process loses
+nothing, and lines of several threads never mix. Only a loss of power can lose what was not yet written back; see
+``fsync_s``.
 
-An observation is a line ``{"m":NAME,"v":VALUE,"s":STEP,"t":NANOSECONDS}``, written by hand for speed. Every other line is
-a fact ``{"f":KIND,…,"t":NANOSECONDS}``. A line that a full disk or a loss of power cut short is skipped by the reader.
+An observation is a line ``{"m":NAME,"v":VALUE,"s":STEP,"t":NANOSECONDS}``, written by hand for speed. Every other line
+is a fact ``{"f":KIND,…,"t":NANOSECONDS}``. The reader skips a line that a full disk or a loss
+of power cut short.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from proml.capture import processes
 from proml.capture.values import NAME_LIMIT, label, large_integer, non_finite
 from proml.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
 SUFFIX = ".jsonl"
+ENDED = "the run has ended; nothing more can be recorded in it."
 _CLOSED = -1
 _FIRST_DESCRIPTOR = 512  # out of the way of programs that close and reuse the lowest descriptors
 _NAMES_LIMIT = 4096
@@ -93,7 +98,7 @@ class Journal:
             self._write_anew(line, error)
         else:
             if written != len(line):
-                self._abandon_segment(OSError(f"only {written} of {len(line)} bytes were written"))
+                self._abandon_segment(OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes could be written"))
 
     def write(self, kind: str, fact: Mapping[str, object]) -> None:
         """Writes a fact; it is durable against SIGKILL when this returns.
@@ -109,7 +114,7 @@ class Journal:
             self._write_anew(line, error)
         else:
             if written != len(line):
-                self._abandon_segment(OSError(f"only {written} of {len(line)} bytes were written"))
+                self._abandon_segment(OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes could be written"))
 
     def sync(self) -> None:
         """Writes back to the disk what the kernel holds."""
@@ -146,8 +151,7 @@ class Journal:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         line = _encode("process", {**processes.identity(), "journal": self.token, "role": self._role, **self._about})
         try:
-            if _write(descriptor, line) != len(line):
-                raise OSError("the segment's first line could not be written whole")
+            _write_whole(descriptor, line)
             self._descriptor = _out_of_the_way(descriptor)
         except OSError:
             os.close(descriptor)
@@ -159,12 +163,12 @@ class Journal:
         """Writes a line into a new segment: after a fork, or when something closed the descriptor."""
         with self._lock:
             if self._closed:
-                raise UsageError("the run has ended; nothing more can be recorded in it.", hint="Start a new run.")
+                raise UsageError(ENDED, hint="Start a new run.")
             if self._descriptor != _CLOSED and error.errno != errno.EBADF:
                 raise error
             self._open_segment()
             if _write(self._descriptor, line) != len(line):
-                self._abandon_segment(OSError("the line could not be written whole"))
+                self._abandon_segment(OSError(errno.ENOSPC, "the line could not be written whole"))
 
     def _abandon_segment(self, error: OSError) -> None:
         """Leaves a segment whose last line was cut short, so that the next line does not continue it."""
@@ -218,6 +222,12 @@ def writers(parts: Sequence[Segment]) -> list[dict[str, object]]:
 
 def _encode(kind: str, fact: Mapping[str, object]) -> bytes:
     return (json.dumps({"f": kind, **fact, "t": _time_ns()}, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def _write_whole(descriptor: int, line: bytes) -> None:
+    written = _write(descriptor, line)
+    if written != len(line):
+        raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes could be written")
 
 
 def _number(value: object) -> str:

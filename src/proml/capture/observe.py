@@ -1,7 +1,7 @@
 """Observations: the metrics of a run as leaves of a Merkle tree (RFC 9162), whose root the run's record carries.
 
-A leaf is an observation's line in the journal, byte for byte and without its end; leaves are in the order of the segments
-and of the lines in them. All is streamed: memory does not grow with the number of observations.
+A leaf is an observation's line in the journal, byte for byte and without its end; leaves are in the order of the
+segments and of the lines in them. All is streamed: memory does not grow with the number of observations.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from proml.capture.journal import Segment, lines
 from proml.core import merkle
 from proml.core.digest import format_digest
 from proml.errors import UnknownName, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 _OBSERVATION = re.compile(rb'\{"m":("(?:[^"\\]|\\.)*"),"v":("[^"]*"|[^,"]+),"s":(?:"[^"]*"|[^,"]+),"t":\d+\}')
 _SAFE_INTEGER = 2**53 - 1
@@ -136,7 +138,9 @@ def prove(run: str | Path, index: int) -> Proof:
     parts = read_extent(Path(run)).segments
     count = sum(1 for _ in leaves(parts))
     if not 0 <= index < count:
-        raise UnknownName(f"expected an observation from 0 to {count - 1} of {run}; found {index}.", hint="Choose another.")
+        raise UnknownName(
+            f"expected one of the {count} observations of {run}, counted from 0; found {index}.", hint="Choose another."
+        )
     ranges = _sibling_ranges(index, count)
     trees = {first: merkle.MerkleAccumulator() for first, _ in ranges}
     starts = sorted(ranges)
@@ -160,7 +164,7 @@ def verify(proof: Proof, root: bytes) -> None:
     """
     if not merkle.verify_inclusion(proof.leaf, proof.index, proof.count, proof.path, root):
         raise VerificationError(
-            f"expected observation {proof.index} of {proof.count} under the root {root.hex()}; the proof leads elsewhere.",
+            f"expected observation {proof.index} of {proof.count} under root {root.hex()}; the proof leads elsewhere.",
             hint="The observation, its place or the proof was changed.",
         )
 

@@ -1,13 +1,17 @@
 """Which process is this, and is that one still running?
 
-A process id alone is reused; together with the machine's boot, the process's start and the process-id namespace it is not.
+A process id alone is reused; together with the machine's boot, the process's start and the process-id namespace it is
+not.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _START_FIELD = 19  # start time in clock ticks after boot: field 22 of proc(5) stat, counted after the command's name
 
@@ -61,8 +65,9 @@ def _ask_psutil(pid: int) -> tuple[str, str]:
     import psutil  # noqa: PLC0415 - only where there is no /proc
 
     try:
-        process = psutil.Process(pid)
-        return "Z" if process.status() == psutil.STATUS_ZOMBIE else "R", repr(process.create_time())
+        process = psutil.Process(pid)  # type: ignore[no-untyped-call]  # psutil has no types
+        state, created = process.status(), process.create_time()  # type: ignore[no-untyped-call]  # as above
+        return "Z" if state == psutil.STATUS_ZOMBIE else "R", repr(created)
     except psutil.Error:
         return "", ""
 

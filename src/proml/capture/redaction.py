@@ -7,18 +7,43 @@ environment, whose values are never recorded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 REDACTED = "[redacted]"
 
 _SECRET_WORDS = frozenset(
-    "password passwd pwd pass passphrase passcode secret token apikey credential credentials auth authorization bearer "
-    "cookie jwt signature sig".split()
+    (
+        "password",
+        "passwd",
+        "pwd",
+        "pass",
+        "passphrase",
+        "passcode",
+        "secret",
+        "token",
+        "apikey",
+        "credential",
+        "credentials",
+        "auth",
+        "authorization",
+        "bearer",
+        "cookie",
+        "jwt",
+        "signature",
+        "sig",
+    )
 )
-_SECRET_KEYS = frozenset("api access private secret account subscription encryption signing storage".split())  # …-key
+_SECRET_KEYS = frozenset(  # …-key
+    ("api", "access", "private", "secret", "account", "subscription", "encryption", "signing", "storage")
+)
 _NAME = r"[A-Za-z][A-Za-z0-9_.\-]*"
 _OPTION = re.compile(rf"--?({_NAME})")
-_ASSIGNMENT = re.compile(rf"(?<![A-Za-z0-9_.\-])((?:--?)?({_NAME})\s*[=:]\s*)((?:Bearer |Basic )?[^\s&;,'\"]+)")
+_ASSIGNMENT = re.compile(
+    rf"""(?<![A-Za-z0-9_.\-])((?:--?)?({_NAME})["']?\s*[=:]\s*["']?)((?:Bearer |Basic )?[^\s&;,'"]+)"""
+)
 _USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://)[^/\s@]*@")
 _PARTS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SHAPES = re.compile(
@@ -33,7 +58,8 @@ _SHAPES = re.compile(
     | \bpypi-[\w\-]{20,} | \bnpm_[A-Za-z0-9]{20,}
     | \beyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*                    # JSON web tokens
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----[\s\S]*?(?:-----END[ A-Z]*-----|$)
-    | (?<![\w/+=])(?=[^\s]*[a-z])(?=[^\s]*[A-Z])(?=[^\s]*\d)(?!(?:[^/\s]*/){3})[A-Za-z0-9/+]{40}(?![\w/+=])  # AWS secret
+    # AWS secrets: 40 characters of base64 that are neither a hexadecimal digest nor a path
+    | (?<![\w/+=])(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)(?!(?:[^/\s]*/){3})[A-Za-z0-9/+]{40}(?![\w/+=])
     """,
     re.VERBOSE,
 )
@@ -69,7 +95,7 @@ def _redact_arguments(argv: Sequence[str]) -> Iterator[str]:
 
 
 def _names_secret(name: str) -> bool:
-    """Tells by its last words: ``hf-token`` and ``AWS_SECRET_ACCESS_KEY`` do, ``max-tokens`` and ``token-file`` do not."""
+    """Tells by the last words: ``hf-token`` and ``AWS_SECRET_ACCESS_KEY`` do, ``max-tokens``, ``token-file`` do not."""
     parts = [part.lower() for part in _PARTS.findall(name)]
     return bool(parts) and (
         parts[-1] in _SECRET_WORDS or (parts[-1] == "key" and len(parts) > 1 and parts[-2] in _SECRET_KEYS)

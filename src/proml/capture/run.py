@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proml.capture import active, run_folder
+from proml.capture.journal import ENDED
+from proml.capture.redaction import redact
 from proml.capture.trouble import Trouble, in_words
 from proml.capture.values import NAME_LIMIT, label, text, tidy
 from proml.core.digest import format_digest
-from proml.core.name import check_name, parse_reference
-from proml.errors import ContentError, UsageError
+from proml.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+    from typing import Self
 
     from proml.capture.journal import Journal
-    from proml.core.manifest import Manifest
 
 _INTERRUPTED_BY_KEYBOARD = 130
 _STATUS_LIMIT = 256
@@ -168,26 +169,17 @@ class Run:
         Returns:
             The path, unchanged, with what was found out.
         """
-        used = Used(os.fsdecode(path_or_name), "", name or "")
-        with _Careful(self, f"record the use of {used.path!a}"):
-            if self._journal is None:
-                return used
-            fact: dict[str, object] = {"role": label(role), "path": label(used.path)}
-            fact |= {key: label(str(value)) for key, value in (("uri", uri), ("licence", licence)) if value}
-            reference = check_name(name) if name else ""
-            wanted = str(version) if version is not None else ""
-            if isinstance(path_or_name, os.PathLike) or os.path.lexists(path_or_name):
-                manifest = _hash(used.path)
-                fact |= {"content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes}
-            elif not reference:
-                reference, in_name = _name_of_missing(used.path)
-                wanted = wanted or in_name
-            if wanted:
-                parse_reference(f"{reference or 'artefact'}@{wanted}")
-            fact |= {key: value for key, value in (("name", reference), ("version", wanted)) if value}
-            self._write("use", fact)
-            used = Used(used.path, str(fact.get("content", "")), reference)
-        return used
+        path = os.fsdecode(path_or_name)
+        with _Careful(self, f"record the use of {path!a}"):
+            if self._journal is not None:
+                from proml.capture.usage import describe_use  # noqa: PLC0415 - few calls, more to load
+
+                fact = describe_use(path_or_name, name=name, version=version)
+                fact |= {"role": label(role), "path": label(path)}
+                fact |= {key: label(redact(value)) for key, value in (("uri", uri), ("licence", licence)) if value}
+                self._write("use", fact)
+                return Used(path, str(fact.get("content", "")), str(fact.get("name", "")))
+        return Used(path, "", name or "")
 
     def publish(
         self, name: str, path: str | os.PathLike[str], *, kind: str | None = None, action: str | None = None
@@ -210,10 +202,11 @@ class Run:
         with _Careful(self, f"record the publication of {os.fsdecode(path)!a} as {name!a}"):
             if self._journal is None:
                 return content
-            from proml.capture.publication import describe_publication  # noqa: PLC0415 - few calls, more to load
+            from proml.capture.usage import describe_publication  # noqa: PLC0415 - few calls, more to load
+            from proml.hashing import hash_path  # noqa: PLC0415 - as above
 
             described = describe_publication(name, path, kind=kind, action=action)
-            manifest = _hash(os.fsdecode(path))
+            manifest = hash_path(path)
             content = format_digest(manifest.digest)
             contents = self._membership.folder / run_folder.CONTENTS
             contents.mkdir(mode=0o700, exist_ok=True)
@@ -224,15 +217,15 @@ class Run:
     def close(self, exit_status: int | None = 0) -> None:
         """Ends the run: writes its records and puts what they call for into the outbox. Safe to call twice.
 
-        ``with proml.start_run():`` does this. A run that is still open when Python exits is closed then; one whose process
-        is killed is closed by the next ``proml sync``.
+        ``with proml.start_run():`` does this. A run that is still open when Python exits is closed then; one whose
+        process is killed is closed by the next ``proml sync``.
 
         Args:
             exit_status: As a shell would see it; None if it is not known.
         """
         self._end(exit_status, None)
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -289,7 +282,7 @@ class Run:
         if self._journal is None:
             return
         if not self.is_open or run_folder.is_sealed(self._membership.folder):
-            raise UsageError("the run has ended; nothing more can be recorded in it.", hint="Start a new run.")
+            raise UsageError(ENDED, hint="Start a new run.")
         self._journal.write(kind, fact)
 
     def _failed(self, doing: str, error: Exception) -> None:
@@ -329,8 +322,6 @@ def describe_exception(error: BaseException) -> dict[str, str] | None:
     """Returns type and message without secrets; None for an orderly exit."""
     if isinstance(error, SystemExit) and status_of(error) == 0:
         return None
-    from proml.capture.redaction import redact  # noqa: PLC0415 - only for failures
-
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
@@ -338,20 +329,3 @@ def describe_exception(error: BaseException) -> dict[str, str] | None:
     except Exception as fault:  # noqa: BLE001 - the script's own class may fail to describe itself
         message = str(in_words("read the exception's message", fault))
     return {"type": label(name), "message": text(redact(message))}
-
-
-def _hash(path: str) -> Manifest:
-    from proml.hashing import hash_path  # noqa: PLC0415 - takes long to load; not every run reads files
-
-    return hash_path(path)
-
-
-def _name_of_missing(given: str) -> tuple[str, str]:
-    """Returns name and version of an artefact given by name, or says that there is no such path."""
-    try:
-        name, version = parse_reference(given)
-    except UsageError as error:
-        raise ContentError(
-            f"expected a file, a folder or an artefact's name; there is no {given!a}.", hint="Check the path."
-        ) from error
-    return name, version or ""

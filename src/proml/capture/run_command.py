@@ -1,19 +1,22 @@
-"""Runs any command as a run: what it uses and publishes is declared, its output, signals and exit status pass through."""
+"""Runs any command as a run: what it uses and publishes is declared; output, signals and exit status pass through."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proml.capture import active
 from proml.capture.run import Membership, Run
 from proml.capture.starting import Plan, begin
 from proml.capture.trouble import Trouble
 from proml.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -71,13 +74,14 @@ def run_command(
         wait: As for :func:`proml.start_run`.
 
     Returns:
-        The command's exit status; 128 + N if signal N killed it, 127 if there is no such program, 126 if it cannot be run.
+        The command's exit status; 128 + N if signal N killed it, 127 if there is no such program, 126 if it cannot be
+        run.
 
     Raises:
         UsageError: There is no command, or a publication is not ``NAME=PATH``.
     """
     if not argv:
-        raise UsageError("expected a command after `--`; found none.", hint="Write for example: proml run -- python train.py")
+        raise UsageError("expected a command after `--`; found none.", hint="Write: proml run -- python train.py")
     declared = Declared(tuple(uses), tuple(_pair(one) for one in publishes), kind, action)
     plan = Plan(name=name or "", folder=folder, strict=strict, wait=wait, command=tuple(argv))
     run = _start(plan)
@@ -109,9 +113,9 @@ _NOT_STARTED = -1
 
 
 def _pair(publication: str | tuple[str, str]) -> tuple[str, str]:
-    name, separator, path = publication.partition("=") if isinstance(publication, str) else (publication[0], "=", publication[1])
-    if not (name and separator and path):
-        raise UsageError(f"expected NAME=PATH to publish; found {publication!a}.", hint="Write --publish model=model.joblib")
+    name, path = publication.partition("=")[::2] if isinstance(publication, str) else publication
+    if not (name and path):
+        raise UsageError(f"expected NAME=PATH to publish; found {publication!a}.", hint="Write model=model.joblib.")
     return name, path
 
 

@@ -16,16 +16,17 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from proml.capture.journal import Segment, segments
 from proml.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 START = "run.json"
 CLOSING = "closing.json"
@@ -82,7 +83,7 @@ class Extent:
 
 def new_id() -> str:
     """Returns an id that sorts by time: ``20261122T100000-1f0c9a7b2d3e``."""
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(6)}"
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(6).hex()}"
 
 
 def check_id(run_id: str) -> str:
@@ -112,7 +113,7 @@ def make(folder: Path, start: Start) -> bool:
     Raises:
         OSError: It cannot be made.
     """
-    fresh = folder.with_name(f"{_NEW}{secrets.token_hex(8)}")
+    fresh = folder.with_name(f"{_NEW}{os.urandom(8).hex()}")
     fresh.mkdir(mode=0o700)
     try:
         (fresh / START).write_text(json.dumps(asdict(start)), encoding="ascii")
@@ -196,7 +197,7 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file durably, so that at any instant it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -221,7 +222,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise ConfigError(f"expected {path.name} of a run; there is no {path}.", hint="Name a run that ended.") from error
+        raise ConfigError(
+            f"expected a run's {path.name}; there is no {path}.", hint="Name a run that ended."
+        ) from error
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
     if not isinstance(value, dict):

@@ -16,12 +16,11 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import secrets
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proml.capture import active, run_folder
 from proml.capture.code import describe_command, describe_git
@@ -33,6 +32,9 @@ from proml.capture.trouble import Trouble, warn
 from proml.capture.values import label, tidy
 from proml.config import Folder, find_folder, make_private_folder
 from proml.errors import ConfigError, ProMLError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 WAITS = ("sent", "confirmed", "final")
 _IGNORE = "# Records of runs; `proml init` in the folder above takes them over.\n*\n"
@@ -81,12 +83,13 @@ def start_run(
     Args:
         name: What people call the run.
         folder: Where the search for the working folder begins; by default PROML_FOLDER, else the current folder.
-        strict: Raise ProMLError when something cannot be recorded. By default one warning says so and the script goes on.
-        wait: ``sent``, ``confirmed`` or ``final``: when the run ends, deliver it and wait until then. By default nothing is
-            sent before `proml sync`.
+        strict: Raise ProMLError when something cannot be recorded. By default one warning says so and the script goes
+            on.
+        wait: ``sent``, ``confirmed`` or ``final``: when the run ends, deliver it and wait until then. By default
+            nothing is sent before `proml sync`.
         tags: Free facts about the run.
-        fsync_s: Write observations back to the disk every so many seconds, against loss of power (against the process being
-            killed they are always safe); by default PROML_FSYNC_S, else never before the end of the run.
+        fsync_s: Write observations back to the disk every so many seconds, against loss of power (against the process
+            being killed they are always safe); by default PROML_FSYNC_S, else never before the end of the run.
 
     Returns:
         The run; one that records nothing if PROML_DISABLED is set or recording is not possible.
@@ -159,8 +162,8 @@ def _share(given: str, plan: Plan) -> Membership:
     folder = runs / _numbered(given, number)
     if not folder.exists():
         # The folder may be deleted and the id used again, so the run's own id has something that is never repeated.
-        run_id = f"{folder.name}-{secrets.token_hex(4)}"
-        start = Start(run_id, secrets.token_hex(32), shared=True, started_ns=time.time_ns(), facts=_facts(plan, folder))
+        run_id = f"{folder.name}-{os.urandom(4).hex()}"
+        start = Start(run_id, os.urandom(32).hex(), shared=True, started_ns=time.time_ns(), facts=_facts(plan, folder))
         run_folder.make(folder, start)
     return _join(folder, plan, shared=True)
 
@@ -173,7 +176,7 @@ def _new(plan: Plan, previous: Run | None) -> Membership:
     run_id = run_folder.new_id()
     folder = _runs_folder(plan) / run_id
     facts = _facts(plan, folder) | ({"parent": previous.id} if previous is not None and previous.id else {})
-    start = Start(run_id, secrets.token_hex(32), shared=False, started_ns=time.time_ns(), facts=facts)
+    start = Start(run_id, os.urandom(32).hex(), shared=False, started_ns=time.time_ns(), facts=facts)
     if not run_folder.make(folder, start):
         raise UsageError(f"expected the run id {run_id} to be new; {folder} exists.", hint="Start the run again.")
     return Membership(run_id, folder, Journal(folder, "owner", distributed_place(), fsync_s=plan.fsync_s), owner=True)
@@ -218,7 +221,7 @@ def _unclaimed_folder(plan: Plan) -> Folder:
         (folder.dot / ".gitignore").write_text(_IGNORE, encoding="ascii")
     if folder.root not in _warned_of:
         _warned_of.add(folder.root)
-        warn(f"there is no working folder here; recording into {folder.dot}. Run `proml init` in {folder.root} to use it.")
+        warn(f"no working folder here; recording into {folder.dot}. Run `proml init` in {folder.root} to use it.")
     return folder
 
 
@@ -236,7 +239,9 @@ def _id_under_torchrun() -> str:
 
 def _check_wait(wait: str | None) -> str | None:
     if wait is not None and wait not in WAITS:
-        raise UsageError(f"expected wait to be {', '.join(WAITS)} or None; found {wait!a}.", hint="Choose one of these.")
+        raise UsageError(
+            f"expected wait to be {', '.join(WAITS)} or None; found {wait!a}.", hint="Choose one of these."
+        )
     return wait
 
 
@@ -254,7 +259,7 @@ class _Waiter:
         import importlib  # noqa: PLC0415 - only when asked to wait
 
         # Capture knows nothing of ledgers; who asks to wait has them installed.
-        importlib.import_module("proml.gate").deliver(folder.parents[2], until=self.until)
+        importlib.import_module("proml.gate").deliver(folder, until=self.until)
 
 
 def _close_open_runs() -> None:
@@ -263,6 +268,6 @@ def _close_open_runs() -> None:
     for run in reversed(active.opened()):
         if not run.is_inherited:
             try:
-                run._end(status_of(error) if error else None, describe_exception(error) if error else None)  # noqa: SLF001 - as `close`, with the exception
+                run._end(status_of(error) if error else None, describe_exception(error) if error else None)  # noqa: SLF001 - as close()
             except ProMLError as failure:  # a strict run cannot raise into a program that is over
                 warn(str(failure))

@@ -8,11 +8,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
-from proml.capture.run import Run
 from proml.capture.starting import start_run
 from proml.errors import UsageError
+
+if TYPE_CHECKING:
+    from proml.capture.run import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,7 +162,7 @@ def _wrap(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..
         return generator
     if inspect.isasyncgenfunction(function):
         raise UsageError(
-            f"expected a function, generator or coroutine function; {function.__qualname__}() is an asynchronous generator.",
+            f"expected a function, generator or coroutine; {function.__qualname__}() is an asynchronous generator.",
             hint="Use `with proml.start_run()` inside of it.",
         )
 

@@ -1,7 +1,7 @@
 """What capture does when something goes wrong in it: one warning, and the user's program goes on.
 
-The warning goes to the logger ``proml`` (by default: to standard error), not to :mod:`warnings`, which a program may turn
-into exceptions.
+The warning goes to the logger ``proml`` (by default: to standard error), not to :mod:`warnings`, which a program may
+turn into exceptions.
 """
 
 from __future__ import annotations

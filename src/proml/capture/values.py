@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from proml.core.name import deceptive_character
 
@@ -15,7 +16,7 @@ _DEPTH_LIMIT = 8
 _SAFE_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
 
 
-def tidy(value: object, *, depth: int = 0) -> object:
+def tidy(value: object, *, depth: int = 0) -> object:  # noqa: C901, PLR0911 - one line for each type, in one place
     """Returns the value as JSON: what JSON cannot hold becomes text, what is too long is cut and says so.
 
     Args:
@@ -39,7 +40,7 @@ def tidy(value: object, *, depth: int = 0) -> object:
         return {label(str(key), NAME_LIMIT): tidy(value[key], depth=depth + 1) for key in list(value)[:_ITEMS_LIMIT]}
     if isinstance(value, Sequence):
         return [tidy(item, depth=depth + 1) for item in value[:_ITEMS_LIMIT]]
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted(text(str(item)) for item in list(value)[:_ITEMS_LIMIT])
     if isinstance(value, os.PathLike):
         return text(os.fsdecode(value))

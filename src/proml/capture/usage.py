@@ -1,0 +1,108 @@
+"""What an input or a publication is, as far as the script says it: names, contents, kinds, actions; all checked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+from proml.core import shape
+from proml.core.digest import format_digest
+from proml.core.name import check_name, parse_reference
+from proml.errors import ContentError, UnknownName, UsageError
+from proml.hashing import hash_path
+
+_MODEL_SUFFIXES = frozenset(
+    (
+        ".bin",
+        ".ckpt",
+        ".cbm",
+        ".gguf",
+        ".h5",
+        ".hdf5",
+        ".joblib",
+        ".keras",
+        ".mlmodel",
+        ".model",
+        ".onnx",
+        ".pb",
+        ".pickle",
+        ".pkl",
+        ".pmml",
+        ".pt",
+        ".pte",
+        ".pth",
+        ".safetensors",
+        ".skops",
+        ".tflite",
+        ".ubj",
+    )
+)
+
+
+def describe_use(
+    path_or_name: str | os.PathLike[str], *, name: str | None, version: str | int | None
+) -> dict[str, object]:
+    """Returns content, size, name and version of an input, as far as there are any.
+
+    Raises:
+        ContentError: There is neither such a path nor can there be such an artefact, or it cannot be read.
+        InvalidName: Name or version is malformed.
+    """
+    fact: dict[str, object] = {}
+    reference = check_name(name) if name else ""
+    wanted = str(version) if version is not None else ""
+    if isinstance(path_or_name, os.PathLike) or os.path.lexists(path_or_name):
+        manifest = hash_path(path_or_name)
+        fact = {"content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes}
+    elif not reference:
+        reference, in_name = _name_of_missing(path_or_name)
+        wanted = wanted or in_name
+    if wanted:
+        parse_reference(f"{reference or 'any'}@{wanted}")
+    return fact | {key: value for key, value in (("name", reference), ("version", wanted)) if value}
+
+
+def describe_publication(
+    name: str, path: str | os.PathLike[str], *, kind: str | None, action: str | None
+) -> dict[str, str]:
+    """Returns name, kind, action and path of a publication, checked.
+
+    Raises:
+        InvalidName, InvalidRecord: Name, kind or action is malformed.
+        UnknownName: The action was left open and no shipped lifecycle of this kind tells it.
+    """
+    kind = kind or ("model" if PurePath(os.fsdecode(path)).suffix.lower() in _MODEL_SUFFIXES else "dataset")
+    shape.identifier(kind, "kind")
+    action = action or first_action(kind)
+    shape.identifier(action, "action")
+    return {"name": check_name(name), "kind": kind, "action": action}
+
+
+def first_action(kind: str) -> str:
+    """Returns the first action of a kind's shipped lifecycle that brings content to a new artefact.
+
+    Raises:
+        UnknownName: None is shipped for this kind.
+    """
+    from proml.lifecycles import SHIPPED, load_shipped  # noqa: PLC0415 - read only when the action is left open
+
+    if kind in SHIPPED:
+        definition = load_shipped()[kind]
+        for rule in definition.transitions:
+            if "needs-content" in rule.guards and rule.name in definition.actions(definition.initial):
+                return rule.name
+    raise UnknownName(
+        f"expected an action for an artefact of kind {kind!a}; none was given and no shipped lifecycle tells it.",
+        hint="Say publish(…, action=…); `proml lifecycle list` shows the kinds and their actions.",
+    )
+
+
+def _name_of_missing(given: str) -> tuple[str, str]:
+    """Returns name and version of an artefact given by name, or says that there is no such path."""
+    try:
+        name, version = parse_reference(given)
+    except UsageError as error:
+        raise ContentError(
+            f"expected a file, a folder or an artefact's name; there is no {given!a}.", hint="Check the path."
+        ) from error
+    return name, version or ""
