@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +18,10 @@ from proml.adapters.clock import ManualClock
 from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.errors import ConfigError, ConflictError, LocalStorageError, UnknownName
 from proml.ports import Entry, Intent
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ACCOUNT = "0x" + "aB" * 20
 

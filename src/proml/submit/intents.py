@@ -20,13 +20,13 @@ from proml.core.intent import (
     TransitionIntent,
     Use,
 )
-from proml.core.manifest import Manifest
 from proml.core.name import check_name
 from proml.core.operation import ZERO, Grant, Input, Proposal
 from proml.core.record import SALT_BYTES, Record, build_record
 from proml.core.words import parse_address
 
 if TYPE_CHECKING:
+    from proml.core.manifest import Manifest
     from collections.abc import Mapping
 
     from proml.ports import Clock, Intent, Outbox, Store
