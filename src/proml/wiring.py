@@ -16,7 +16,7 @@ from proml.config import Config, Folder, find_folder, home, read_config
 from proml.errors import ConfigError, IdentityError, MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sqlalchemy import Engine
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
     from proml.ports import Clock, Ledger, Outbox, Signer, Store
+    from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
+    from proml.submit.deliver import Wait
     from proml.submit.intents import Desk
+    from proml.submit.report import DeliveryReport
     from proml.verify.verifying import Witnesses
 
 _EMBEDDED = "embedded:"
@@ -165,6 +168,34 @@ class Participant:
         from proml.verify.verifying import Witnesses  # noqa: PLC0415 - as above
 
         return Witnesses(model=self.model, ledger=self.ledger, store=self.store)
+
+    def deliver(
+        self, numbers: Collection[int] | None = None, *, wait: Wait = "included", progress: Sending | None = None
+    ) -> DeliveryReport:
+        """Sends what waits in the outbox.
+
+        Args:
+            numbers: Entries to send, with what they follow; None is all.
+            wait: Until they are ``included`` in a block, until that is ``final``, or None: not at all.
+            progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
+
+        Raises:
+            UnreachableError: The ledger does not answer; nothing is lost.
+            IdentityError: The key cannot be unlocked.
+        """
+        from proml.submit.deliver import Channel, deliver  # noqa: PLC0415 - as above
+
+        channel = Channel(
+            ledger=self.ledger,
+            outbox=self.outbox,
+            signer=self.signer,
+            workspace=self.workspace,
+            resolver=self.resolver,
+            store=self.store,
+            stores=self.shared_stores,
+            clock=self.clock,
+        )
+        return deliver(channel, only=numbers, wait=wait, progress=progress)
 
     def follow(self, progress: Progress | None = None, *, anew: bool = False) -> FollowReport:
         """Brings the read model up to the ledger's newest block.

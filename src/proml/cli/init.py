@@ -152,24 +152,28 @@ def _alone(session: Session, folder: Folder, name: str, title: str) -> None:
         ]),
         *_what_needs_others(definitions),
         "",
-        "Next: proml register NAME --kind dataset",
+        "Next: proml register NAME --kind source",
     ]  # fmt: skip
     session.answer(_document(folder, created.file, identity, made), lines)
 
 
 def _what_needs_others(definitions: Sequence[Definition]) -> Iterator[str]:
-    waiting = {
-        definition.name: list(dict.fromkeys(
-            step.name for step in definition.transitions
-            if step.quorum or step.evidence or "four-eyes" in step.guards
-        ))
-        for definition in definitions
-    }  # fmt: skip
+    waiting = {definition.name: _for_others(definition) for definition in definitions}
     named = [f"{kind}: {', '.join(names)}" for kind, names in waiting.items() if names]
     if named:
         yield ""
         yield "You are the only organisation. These actions need others, so they are refused until there are some:"
         yield from (f"  {line}" for line in named)
+
+
+def _for_others(definition: Definition) -> list[str]:
+    """The actions that nobody can take alone, whichever of their alternatives."""
+    alone = {
+        step.name
+        for step in definition.transitions
+        if not (step.quorum or step.evidence or "four-eyes" in step.guards)
+    }
+    return [action for action in definition.actions() if action not in alone]
 
 
 def _document(folder: Folder, file: WorkspaceFile, identity: Identity, made: bool) -> dict[str, object]:  # noqa: FBT001 - a fact

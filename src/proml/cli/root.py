@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": Lazy("proml.cli.verify:verify", "Check that files or an artefact are what was agreed."),
     "diff": Lazy("proml.cli.diff:diff", "What changed between two versions."),
     "sync": Lazy("proml.cli.sync:sync", "Send the outbox and follow the chain."),
+    "demo": Lazy("proml.cli.demo:demo", "The whole story, on real data, in a minute."),
     "completion": Lazy("proml.cli.completion:completion", "Print the script for completion in a shell."),
 }
 
