@@ -159,7 +159,7 @@ class Run:
 
         Args:
             path_or_name: A file or folder, whose content is hashed now; or, if there is none, an artefact's name
-                (``NAME[@VERSION]``). A path object is always a path.
+                (``NAME[@VERSION]``). A path object, and what ends like a file's name, is always a path.
             role: What it is used as, for example ``training data``.
             name: Name of the artefact; by default it is found by its content when the run is sent.
             version: Its version: a number, or ``0x`` with the beginning of a head.

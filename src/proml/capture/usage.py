@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import PurePath
 
 from proml.core import shape
@@ -38,6 +39,8 @@ _MODEL_SUFFIXES = frozenset(
     )
 )
 
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$")
+
 
 def describe_use(
     path_or_name: str | os.PathLike[str], *, name: str | None, version: str | int | None
@@ -51,10 +54,10 @@ def describe_use(
     fact: dict[str, object] = {}
     reference = check_name(name) if name else ""
     wanted = str(version) if version is not None else ""
-    if isinstance(path_or_name, os.PathLike) or os.path.lexists(path_or_name):
+    if name or _is_path(path_or_name):
         manifest = hash_path(path_or_name)
         fact = {"content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes}
-    elif not reference:
+    else:
         reference, in_name = _name_of_missing(path_or_name)
         wanted = wanted or in_name
     if wanted:
@@ -97,10 +100,17 @@ def first_action(kind: str) -> str:
     )
 
 
-def _name_of_missing(given: str) -> tuple[str, str]:
+def _is_path(path_or_name: str | os.PathLike[str]) -> bool:
+    """Tells a path from a name; what ends like a file's name is a path even if it is missing (``data/train.csv``)."""
+    if isinstance(path_or_name, os.PathLike) or os.path.lexists(path_or_name):
+        return True
+    return _FILE_SUFFIX.search(path_or_name) is not None
+
+
+def _name_of_missing(given: str | os.PathLike[str]) -> tuple[str, str]:
     """Returns name and version of an artefact given by name, or says that there is no such path."""
     try:
-        name, version = parse_reference(given)
+        name, version = parse_reference(os.fspath(given))
     except UsageError as error:
         raise ContentError(
             f"expected a file, a folder or an artefact's name; there is no {given!a}.", hint="Check the path."
