@@ -54,7 +54,7 @@ engines:  ## Ethereum clients that the tests start, into .engines
 # ----------------------------------------------------------------------------------------------------- what users run
 
 demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
-	@$(BIN)/proml demo
+	@$(BIN)/proml demo --into demo-out
 
 test: $(VENV)/.dev engines  ## every test; names what had to be left out
 	@rm -f .cache/left-out

@@ -50,7 +50,9 @@ def show(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "NO"
-    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}" if isinstance(value, float | int) else str(value)  # fmt: skip
+    if not isinstance(value, float | int):
+        return str(value)
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
 
 
 def write_summary(rows: Sequence[Row]) -> None:

@@ -6,7 +6,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NAMES = ("cli.help_ms",)
 RUNS = 15

@@ -1,7 +1,7 @@
 """What does each operation of the contract cost? Gas of whole transactions, exact, in the embedded EVM.
 
-Gas depends on nothing but the rules of the London EVM, so the figures are the same on every engine. "Steady state" is meant:
-the artefact has changed before, the member has anchored before, the account has relayed before.
+Gas depends on nothing but the rules of the London EVM, so the figures are the same on every engine. Steady state is
+meant: the artefact has changed before, the member has anchored before, the account has relayed before.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The commands that the documents show are run, in order, and print what the documents say they print.
 
-A block starting with three back-ticks and ``console`` holds commands (lines that start with ``$ ``) and what they print. In the
-expected output ``…`` stands for anything within a line, and a line that is only ``…`` for any number of lines. A document's
-blocks share one empty folder and one empty HOME.
+A block starting with three back-ticks and ``console`` holds commands (lines that start with ``$ ``) and what they
+print. In the expected output ``…`` stands for anything within a line, and a line that is only ``…`` for any number of
+lines. A document's blocks share one empty folder and one empty HOME.
 """
 
 from __future__ import annotations
@@ -48,14 +48,17 @@ def commands_of(document: Path) -> list[Command]:
 
 
 def pattern_of(expected: str) -> re.Pattern[str]:
-    parts = []
-    for line in expected.rstrip("\n").split("\n"):
-        parts.append(r"(?:.*\n)*?" if line.strip() == "…" else re.escape(line).replace("…", ".*?") + r"\s*?\n")
+    lines = expected.rstrip("\n").split("\n") if expected else []
+    parts = (
+        r"(?:.*\n)*?" if line.strip() == "…" else re.escape(line).replace("…", ".*?") + r"\s*?\n" for line in lines
+    )
     return re.compile("".join(parts))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", [document for document in DOCUMENTS if commands_of(document)], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "document", [document for document in DOCUMENTS if commands_of(document)], ids=lambda path: path.stem
+)
 def test_commands_print_what_the_document_says(document: Path, tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "work"
     home.mkdir()
@@ -70,16 +73,25 @@ def test_commands_print_what_the_document_says(document: Path, tmp_path: Path) -
         if command.text.startswith("make "):
             continue  # continuous integration runs these two on a clean clone
         run = subprocess.run(
-            ["bash", "-c", command.text], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+            ["bash", "-c", command.text],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         printed = run.stdout + run.stderr
-        assert pattern_of(command.expected).fullmatch(printed if printed.endswith("\n") or not printed else printed + "\n"), (
-            f"{document.name}:{command.line}: $ {command.text}\nexpected:\n{command.expected}\nprinted:\n{printed}"
-        )
+        assert pattern_of(command.expected).fullmatch(
+            printed if printed.endswith("\n") or not printed else printed + "\n"
+        ), f"{document.name}:{command.line}: $ {command.text}\nexpected:\n{command.expected}\nprinted:\n{printed}"
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
-    pages = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "contracts/README.md")]
+    pages = [
+        ROOT / name
+        for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "contracts/README.md")
+    ]
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in [*pages, *DOCUMENTS]

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from proml.cli.session import Session
 
 
-@command("demo", examples="proml demo\nproml demo --folder /tmp/tumour-study")
+@command("demo", examples="proml demo\nproml demo --into /tmp/tumour-study")
 @click.option(
-    "--folder", "target", type=click.Path(path_type=Path), default=Path("proml-demo"), show_default=True,
+    "--into", "target", type=click.Path(path_type=Path), default=Path("proml-demo"), show_default=True,
     help="Where everything is written; an earlier demonstration there is replaced.",
 )  # fmt: skip
 def demo(session: Session, target: Path) -> None:

@@ -1,7 +1,7 @@
 """``proml demo``: five organisations that do not trust each other make a model together, and insiders try to cheat.
 
     proml demo                      # in ./proml-demo
-    proml demo --folder somewhere
+    proml demo --into somewhere
 
 Everything is real: data, training, contract, chain, files, attacks. The code is an example to read and copy from:
 ``cast`` and ``story`` hold the commands, ``attacks`` what insiders try, ``stage`` runs and shows commands,
@@ -60,7 +60,7 @@ def _make_room(folder: Path) -> None:
         if not mark.is_file():
             raise UsageError(
                 f"expected {folder} to be empty or an earlier demonstration, found something else there.",
-                hint="Name another folder: proml demo --folder FOLDER",
+                hint="Name another folder: proml demo --into FOLDER",
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)

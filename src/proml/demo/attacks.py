@@ -1,4 +1,7 @@
-"""The attacks: insiders of every organisation try to cheat. Each is really performed; what stops it is what the command says."""
+"""The attacks: insiders of every organisation try to cheat.
+
+Each is really performed, and what stopped it is what the command says.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ def tamper_with_data(stage: Stage, cast: Cast) -> None:
     developer = cast["developer"]
     stage.heading("Attack: one bit of the data is flipped")
     flip_one_bit(developer.folder / "wdbc" / "measurements.csv")
-    stage.attack(developer, "proml", "verify", "wdbc", title="one bit of the data flipped", wanted=[VERIFICATION_FAILED])
+    stage.attack(
+        developer, "proml", "verify", "wdbc", title="one bit of the data flipped", wanted=[VERIFICATION_FAILED]
+    )
     hand_over("wdbc", cast["hospital"], developer)
 
 
@@ -80,7 +85,12 @@ def replay_a_message(stage: Stage, cast: Cast) -> None:
     """The clinic's node was handed a signed message to send for the auditor; it sends it once more."""
     stage.heading("Attack: a signed message is sent a second time")
     stage.attack(
-        cast["clinic"], "proml", "relay", "../auditor.message.json", title="a message replayed", wanted=[REFUSED, CONFLICT]
+        cast["clinic"],
+        "proml",
+        "relay",
+        "../auditor.message.json",
+        title="a message replayed",
+        wanted=[REFUSED, CONFLICT],
     )
 
 

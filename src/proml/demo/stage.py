@@ -1,8 +1,8 @@
 """The stage of the demonstration: five organisations, each with a folder, a key and files, and the commands they type.
 
-Every command is the installed ``proml`` or a Python script, started as a process of its own in the organisation's folder, with
-nothing but what a user would have. What is printed is what the command printed; whether a step went as it should is
-told by its exit code.
+Every command is the installed ``proml`` or a Python script, started as a process of its own in the organisation's
+folder, with nothing but what a user would have. What is printed is what the command printed; whether a step went as it
+should is told by its exit code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OUTCOMES = {0: "done", 2: "usage", 3: "refused by the rules", 4: "verification failed", 6: "conflict"}
 
 
-class Surprise(Exception):  # noqa: N818 - named for what happened, like the errors of ProML
+class Surprise(Exception):
     """A command did not answer as the story needs; the demonstration has failed."""
 
 
@@ -109,7 +109,7 @@ class Stage:
         """Runs a command that must not succeed, shows what stopped it, and fails if nothing did."""
         return self._run(who, list(words), title=title, wanted=set(wanted), attack=True)
 
-    def ask(self, who: Organisation, *words: str) -> object:
+    def ask(self, who: Organisation, *words: str) -> Any:
         """Runs ``proml WORDS --json`` without showing it and returns its answer."""
         run = self._start(who, ["proml", *words, "--json"], "")
         if run.returncode != 0:

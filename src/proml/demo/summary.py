@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,7 +29,9 @@ def show_summary(stage: Stage, cast: dict[str, Organisation], seconds: float) ->
         output.print_line(f"  {line}")
     stage.heading("What was tried")
     attacks = [
-        (step.title, step.who, step.exit_code, "stopped", round(step.milliseconds)) for step in stage.steps if step.attack
+        (step.title, step.who, step.exit_code, "stopped", round(step.milliseconds))
+        for step in stage.steps
+        if step.attack
     ]
     for line in output.table(("attack", "who", "exit code", "", "ms"), attacks):
         output.print_line(f"  {line}")
@@ -45,7 +47,7 @@ def show_summary(stage: Stage, cast: dict[str, Organisation], seconds: float) ->
 
 def _transactions(stage: Stage, who: Organisation) -> list[tuple[int, str, str, str, int, int]]:
     """Returns the organisation's confirmed entries: block, what, who, transaction, gas, milliseconds."""
-    answer = cast("dict[str, Any]", stage.ask(who, "status", "--outbox"))
+    answer = stage.ask(who, "status", "--outbox")
     return [
         (
             entry["block"],

@@ -9,7 +9,7 @@ HELD_OUT = 4  # every fourth patient is kept for the evaluation
 
 
 def load(folder: str | Path, *, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Returns measurements (patients × 30) and labels (1 malignant) of one part of the data set."""
+    """Returns measurements (patients by 30) and labels (1 malignant) of one part of the data set."""
     with (Path(folder) / "measurements.csv").open(newline="") as file:
         rows = {row[0]: [float(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]}
     with (Path(folder) / "labels.csv").open(newline="") as file:
