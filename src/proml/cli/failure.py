@@ -32,6 +32,7 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:  # noqa: P
         The exit code.
     """
     session = Session(as_json="--json" in _before_dashes(arguments))
+    stdout = sys.stdout
     try:
         result = command.main(list(arguments), prog_name="proml", standalone_mode=False, obj=session)
         _flush()
@@ -39,6 +40,9 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:  # noqa: P
         return _interrupted()
     except BrokenPipeError:
         return _quiet_pipe()
+    except SystemExit as ended:
+        # click answers a closed pipe like this, and wraps the streams; otherwise shell completion has answered.
+        return _quiet_pipe() if sys.stdout is not stdout else int(ended.code or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return USAGE

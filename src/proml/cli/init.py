@@ -131,7 +131,9 @@ def _alone(session: Session, folder: Folder, name: str, title: str) -> None:
     definitions = tuple(load_shipped().values())
     # The URL is absolute: a folder that is moved says so plainly, and a copied workspace file still finds the ledger.
     url = f"embedded:{folder.chain_file}"
-    charter = Charter(title, (Founder(identity.name, roles, signer.address),), 1, definitions, (url,))
+    # The local store is the workspace's, so that another folder on this machine can join and read the records.
+    founders = (Founder(identity.name, roles, signer.address),)
+    charter = Charter(title, founders, 1, definitions, (url,), (str(folder.store_folder),))
     make_private_folder(folder.dot)
     ledger = open_ledger(url, create=True)
     try:
