@@ -90,6 +90,7 @@ abstract contract Accounts is IWorkspace {
         return _actor(relay.signer);
     }
 
+    /// @dev Lets a key act for the member, if the key consents and belongs to nobody else.
     function _grantSession(Actor memory actor, Session calldata session, bytes calldata consent) internal {
         if (actor.key != actor.member) revert MembersOnly(actor.key);
         AccountWord known = _accounts[session.key];
@@ -116,6 +117,7 @@ abstract contract Accounts is IWorkspace {
         emit SessionRevoked(member, key);
     }
 
+    /// @dev Continues the member's anchor chain.
     function _anchor(Actor memory actor, Anchor calldata root) internal {
         if (actor.scope != 0) revert SessionScope(actor.key, actor.scope, 0);
         if (actor.roles == 0) revert RoleMissing(actor.key, 0, type(uint16).max);
@@ -127,10 +129,12 @@ abstract contract Accounts is IWorkspace {
         emit Anchored(actor.member, root.root, actor.key, root.leaves, bytes32(next));
     }
 
+    /// @dev Refuses a session key that may only touch another artefact.
     function _requireScope(Actor memory actor, bytes32 artefact) internal pure {
         if (actor.scope != 0 && actor.scope != artefact) revert SessionScope(actor.key, actor.scope, artefact);
     }
 
+    /// @dev Refuses an actor with none of the roles needed.
     function _requireRole(Actor memory actor, uint16 needed) internal pure {
         if (actor.roles & needed == 0) revert RoleMissing(actor.key, actor.roles, needed);
     }

@@ -22,6 +22,7 @@ abstract contract Governance is Accounts, Lifecycles, Votes {
     mapping(uint16 organisation => uint256) private _admins;
     mapping(bytes32 proposal => VoteWord) private _proposals;
 
+    /// @dev See Workspace.
     constructor(Member[] memory founders, uint8 quorum, Lifecycle[] memory lifecycles) {
         for (uint256 i; i < founders.length; ++i) {
             _putMember(founders[i]);
@@ -48,6 +49,7 @@ abstract contract Governance is Accounts, Lifecycles, Votes {
         return (proposal, word.countOf(), word.chainOf() != 0);
     }
 
+    /// @dev Approves a change, and carries it out if that was the last approval needed.
     function _govern(Actor memory actor, Proposal calldata change) internal {
         if (actor.key != actor.member) revert MembersOnly(actor.key);
         _requireRole(actor, ADMIN);
@@ -68,9 +70,10 @@ abstract contract Governance is Accounts, Lifecycles, Votes {
         }
     }
 
-    /// @dev Gives an artefact a new owner; see Workspace.
+    /// @dev Gives an artefact a new owner; see Artefacts.
     function _recover(bytes32 artefact, address from, address to) internal virtual;
 
+    /// @dev Carries out a change whose action is known to exist.
     function _execute(Proposal calldata change) private {
         uint8 action = change.action;
         if (action == SET_MEMBER) {
@@ -104,23 +107,26 @@ abstract contract Governance is Accounts, Lifecycles, Votes {
                 || (known ? word.organisationOf() != member.organisation : !word.isNobody() || member.roles == 0)
         ) revert MemberInvalid(member.account, member.organisation);
         bool was = word.rolesOf() & ADMIN != 0;
-        bool is_ = member.roles & ADMIN != 0;
-        if (is_ && !was && ++_admins[member.organisation] == 1) ++_adminOrganisations;
-        if (was && !is_ && --_admins[member.organisation] == 0) --_adminOrganisations;
+        bool becomes = member.roles & ADMIN != 0;
+        if (becomes && !was && ++_admins[member.organisation] == 1) ++_adminOrganisations;
+        if (was && !becomes && --_admins[member.organisation] == 0) --_adminOrganisations;
         _accounts[member.account] = packMember(member.organisation, member.roles, uint256(word.anchorOf()));
         emit MemberSet(member.account, member.organisation, member.roles);
     }
 
+    /// @dev Sets M.
     function _putQuorum(uint8 quorum) private {
         _requireUnlocked(quorum);
         _quorum = quorum;
         emit GovernanceQuorumSet(quorum);
     }
 
+    /// @dev Refuses an M that the organisations with an admin cannot reach.
     function _requireUnlocked(uint8 quorum) private view {
         if (quorum == 0 || quorum > _adminOrganisations) revert GovernanceLocked(quorum, _adminOrganisations);
     }
 
+    /// @dev A proposal's id in the current epoch.
     function _proposalId(Proposal calldata change) private view returns (bytes32) {
         return keccak256(abi.encode(_epoch, change.action, change.salt, keccak256(change.data)));
     }

@@ -68,10 +68,12 @@ library TypedData {
     bytes32 internal constant SESSION_CONSENT =
         keccak256("SessionConsent(address member,address key,uint16 roles,bytes32 artefact,uint40 expires)");
 
+    /// @dev `hashStruct` of a registration.
     function hash(IWorkspace.Registration calldata registration) internal pure returns (bytes32) {
         return keccak256(abi.encode(REGISTRATION, registration));
     }
 
+    /// @dev `hashStruct` of a transition.
     function hash(IWorkspace.Transition calldata change) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
@@ -87,6 +89,7 @@ library TypedData {
         );
     }
 
+    /// @dev Hash of a list of transitions.
     function hash(IWorkspace.Transition[] calldata changes) internal pure returns (bytes32) {
         bytes32[] memory hashes = new bytes32[](changes.length);
         for (uint256 i; i < changes.length; ++i) {
@@ -95,22 +98,27 @@ library TypedData {
         return keccak256(abi.encodePacked(hashes));
     }
 
+    /// @dev `hashStruct` of a vote.
     function hash(IWorkspace.Endorsement calldata vote) internal pure returns (bytes32) {
         return keccak256(abi.encode(ENDORSEMENT, vote));
     }
 
+    /// @dev `hashStruct` of an anchor.
     function hash(IWorkspace.Anchor calldata root) internal pure returns (bytes32) {
         return keccak256(abi.encode(ANCHOR, root));
     }
 
+    /// @dev `hashStruct` of a session.
     function hash(IWorkspace.Session calldata session) internal pure returns (bytes32) {
         return keccak256(abi.encode(SESSION, session));
     }
 
+    /// @dev `hashStruct` of a proposal.
     function hash(IWorkspace.Proposal calldata change) internal pure returns (bytes32) {
         return keccak256(abi.encode(PROPOSAL, change.action, change.salt, keccak256(change.data)));
     }
 
+    /// @dev Hash of a list of inputs; most are empty.
     function hash(IWorkspace.Input[] calldata inputs) private pure returns (bytes32) {
         if (inputs.length == 0) return keccak256("");
         bytes32[] memory hashes = new bytes32[](inputs.length);

@@ -30,6 +30,7 @@ contract WorkspaceFactory is IWorkspaceFactory {
         return Create2.computeAddress(_salt(creator, salt), keccak256(_code(founders, governanceQuorum, lifecycles)));
     }
 
+    /// @dev What is deployed: the creation code and the constructor's arguments.
     function _code(
         IWorkspace.Member[] calldata founders,
         uint8 governanceQuorum,
@@ -38,6 +39,7 @@ contract WorkspaceFactory is IWorkspaceFactory {
         return bytes.concat(type(Workspace).creationCode, abi.encode(founders, governanceQuorum, lifecycles));
     }
 
+    /// @dev CREATE2 salt that nobody else's call can have.
     function _salt(address creator, bytes32 salt) private pure returns (bytes32) {
         return keccak256(abi.encode(creator, salt));
     }
