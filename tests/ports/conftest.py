@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports.ledgers import Anvil, Person, find_anvil, running_anvil
 
 from proml.adapters.embedded import EmbeddedLedger
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.ports import Finality, Ledger
-from tests.ports.ledgers import Anvil, Person, find_anvil, running_anvil
 
 engine = pytest.mark.engine
 

@@ -57,7 +57,13 @@ class Person:
         return self.signer.address
 
     def sign(
-        self, to: str | None, data: bytes, *, nonce: int | None = None, gas: int = 1_500_000, chain_id: int | None = None
+        self,
+        to: str | None,
+        data: bytes,
+        *,
+        nonce: int | None = None,
+        gas: int = 1_500_000,
+        chain_id: int | None = None,
     ) -> bytes:
         return self.signer.sign_transaction(
             UnsignedTransaction(
@@ -135,7 +141,7 @@ def running_anvil(program: Path, folder: Path, *options: str) -> Iterator[Anvil]
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ipc = folder / "anvil.ipc"
-    fixed = ["--hardfork", "london", "--base-fee", "0", "--gas-price", "0", "--accounts", "1", "--quiet"]
+    fixed = ["--hardfork", "london", "--base-fee", "0", "--gas-price", "0", "--accounts", "0", "--quiet"]
     process = subprocess.Popen(
         [_binary(program), "--host", "127.0.0.1", "--port", str(port), "--ipc", str(ipc), *fixed, *options],
         stdout=subprocess.DEVNULL,

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from proml.core.digest import keccak256
-from proml.errors import ConflictError, UsageError
-from proml.ports import Fees, LogQuery, Reverted
 from tests.ports.ledgers import (
     PROBE_CREATION,
     PROBE_RUNTIME,
@@ -19,6 +15,10 @@ from tests.ports.ledgers import (
     store,
     word,
 )
+
+from proml.core.digest import keccak256
+from proml.errors import ConflictError, UsageError
+from proml.ports import Fees, LogQuery, Reverted
 
 NOBODY = "0x00000000000000000000000000000000000000AA"
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,6 @@ from proml.adapters.clock import ManualClock
 from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.errors import ConfigError, ConflictError, LocalStorageError, UnknownName
 from proml.ports import Entry, Intent
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,12 +107,14 @@ def test_unsettled_leaves_out_what_is_final_or_dropped(path: Path) -> None:
     outbox = SqliteOutbox(path)
     outbox.add([intent(key) for key in "abcd"])
     one, two, three, four = outbox.entries()
-    outbox.update([
-        replace(one, state="dropped"),
-        replace(two, state="confirmed", final=True),
-        replace(three, state="confirmed"),
-        replace(four, state="refused"),
-    ])
+    outbox.update(
+        [
+            replace(one, state="dropped"),
+            replace(two, state="confirmed", final=True),
+            replace(three, state="confirmed"),
+            replace(four, state="refused"),
+        ]
+    )
     assert [entry.number for entry in outbox.unsettled()] == [3, 4]
 
 

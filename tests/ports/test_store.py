@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,8 +30,9 @@ from proml.errors import (
 )
 
 if TYPE_CHECKING:
-    from proml.ports import Store
     from pathlib import Path
+
+    from proml.ports import Store
 
 Maker = Callable[..., Any]
 
