@@ -1,7 +1,7 @@
 """ProML: one provenance record of datasets and models, kept by organisations that do not trust each other.
 
-Everything that a script needs is here; all other modules are private. Importing this package is light: nothing is loaded
-before it is used.
+Everything that a script needs is here; all other modules are private. Importing this package is light: nothing is
+loaded before it is used.
 
 Record what a script does. A run is a context manager; what it publishes goes on the ledger with `proml sync`::
 
@@ -120,10 +120,10 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-_Module: type = type(sys)
+_Module = type(sys)  # types.ModuleType, without importing types
 
 
-class _Package(_Module):
+class _Package(_Module):  # type: ignore[misc,valid-type]  # see above
     """This package, with two names that the module's dictionary cannot hold."""
 
     @property
@@ -144,7 +144,7 @@ class _Package(_Module):
         """Lets the import system bind the subpackage, which must not hide the function."""
 
 
-class _CallablePackage(_Module):
+class _CallablePackage(_Module):  # type: ignore[misc,valid-type]  # as above
     def __call__(self, *args: object, **kwargs: object) -> object:
         return _load("proml.gate").verify(*args, **kwargs)
 

@@ -35,7 +35,7 @@ class Recorded:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        files = (self.root / ".proml" / "store").glob("sha256/*/*")
+        files = (self.root / ".proml" / "store").glob("sha256/*/[!.]*")  # a killed put leaves a hidden file
         return sorted((json.loads(path.read_bytes()) for path in files), key=lambda record: str(record["created"]))
 
     @property

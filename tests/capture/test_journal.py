@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,11 +26,15 @@ def written(folder: Path) -> list[dict[str, object]]:
 
 @given(
     name=st.text(max_size=50),
-    value=st.one_of(st.floats(), st.integers(), st.booleans(), st.floats(width=32).map(np.float32), st.decimals(allow_nan=False)),
+    value=st.one_of(
+        st.floats(), st.integers(), st.booleans(), st.floats(width=32).map(np.float32), st.decimals(allow_nan=False)
+    ),
     step=st.one_of(st.none(), st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_whatever_number_is_observed_is_read_back(tmp_path_factory, name, value, step) -> None:
+def test_whatever_number_is_observed_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, name: str, value: Any, step: Any
+) -> None:
     """Law: every observation is one leaf, its value and step read back equal, and its name shows as what it is."""
     folder = tmp_path_factory.mktemp("run")
     journal = Journal(folder, "owner")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +18,9 @@ from proml.capture.recover import recover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from conftest import Recorded
+    from tests.capture.conftest import Recorded
 
 SCRIPT = """
 import sys
@@ -52,7 +52,9 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting needs root")
     place = tmp_path / "tiny"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     yield place
@@ -175,7 +177,13 @@ def test_workers_of_every_kind_record_into_the_run(here: Recorded, method: str) 
 
 def test_a_signal_ends_the_script_as_it_would_without_capture(here: Recorded) -> None:
     script = here.root / "script.py"
-    script.write_text("import proml, time\nwith proml.start_run() as r:\n  r.log_metric('a', 1)\n  print(1, flush=True)\n  time.sleep(60)\n")
+    script.write_text(
+        "import proml, time\n"
+        "with proml.start_run() as r:\n"
+        "  r.log_metric('a', 1)\n"
+        "  print(1, flush=True)\n"
+        "  time.sleep(60)\n"
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         process = subprocess.Popen(
             [sys.executable, script], cwd=here.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -201,7 +209,9 @@ def test_a_clock_that_jumps_back_does_not_matter(here: Recorded, monkeypatch: py
     assert len(here.record["uses"]) == 1
 
 
-def test_no_bug_of_capture_reaches_the_script(here: Recorded, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+def test_no_bug_of_capture_reaches_the_script(
+    here: Recorded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
@@ -215,7 +225,7 @@ def test_no_bug_of_capture_reaches_the_script(here: Recorded, monkeypatch: pytes
 
 def test_strict_turns_every_failure_into_an_error(here: Recorded) -> None:
     with proml.start_run(strict=True) as run:
-        with pytest.raises(proml.UsageError, match="such.csv"):
+        with pytest.raises(proml.UsageError, match="no/such"):
             run.use("no/such.csv")
         with pytest.raises(proml.ProMLError, match="metric 'loss'"):
             run.log_metric("loss", "x")

@@ -16,12 +16,14 @@ from proml.core import merkle
 from proml.errors import ConfigError, UnknownName, VerificationError
 
 if TYPE_CHECKING:
-    from conftest import Recorded
+    from tests.capture.conftest import Recorded
 
 
 @given(counts=st.lists(st.integers(0, 20), min_size=1, max_size=3))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_every_observation_can_be_proved_under_the_root(tmp_path_factory, counts) -> None:
+def test_every_observation_can_be_proved_under_the_root(
+    tmp_path_factory: pytest.TempPathFactory, counts: list[int]
+) -> None:
     """Law: for each leaf of each size of tree, prove then verify passes, and for another leaf it fails."""
     folder = tmp_path_factory.mktemp("run")
     for number, count in enumerate(counts):
@@ -73,8 +75,7 @@ def test_what_is_written_after_the_end_does_not_count(here: Recorded) -> None:
 
 
 def test_there_is_no_proof_for_what_was_not_observed(here: Recorded) -> None:
-    with proml.start_run() as run, pytest.raises(ConfigError):
-        assert run.folder
-        observe.prove(run.folder, 0)
+    with proml.start_run(), pytest.raises(ConfigError):
+        observe.prove(here.run, 0)
     with pytest.raises(UnknownName):
         observe.prove(here.run, 0)

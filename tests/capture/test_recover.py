@@ -22,7 +22,7 @@ from proml.capture.recover import recover
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Recorded
+    from tests.capture.conftest import Recorded
 
 LOOP = """
 import itertools, os, sys
@@ -55,7 +55,7 @@ def kill_soon(here: Recorded, delay_s: float) -> int:
 
 def test_a_loop_of_runs_killed_at_random_instants_loses_and_doubles_nothing(here: Recorded) -> None:
     seed = random.SystemRandom().randrange(2**32)
-    print("seed", seed)
+    print("seed", seed)  # noqa: T201 - shown when it fails
     chance = random.Random(seed)
     published = 0
     for _ in range(6):
@@ -75,7 +75,10 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("publishes", [True, False])
-def test_closing_may_be_cut_off_before_any_of_its_steps(here: Recorded, publishes: bool) -> None:
+def test_closing_may_be_cut_off_before_any_of_its_steps(
+    here: Recorded,
+    publishes: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     outcomes = set()
     for cut in itertools.count(1):
         with pytest.MonkeyPatch.context() as patch:
@@ -89,7 +92,7 @@ def test_closing_may_be_cut_off_before_any_of_its_steps(here: Recorded, publishe
 
 
 def close_with_crash(here: Recorded, patch: pytest.MonkeyPatch, cut: int, *, publishes: bool) -> bool:
-    """Runs once and crashes before the n-th step that changes the disk while closing; returns whether it came so far."""
+    """Runs once, crashes before the n-th step of closing that changes the disk, and returns whether it came so far."""
     steps = itertools.count(1)
 
     def before(name: str) -> None:
@@ -140,7 +143,7 @@ def test_closing_twice_makes_the_same_records(here: Recorded) -> None:
 
 def test_many_processes_may_recover_at_once(here: Recorded) -> None:
     kill_soon(here, 0.1)
-    found = []
+    found: list[str] = []
     threads = [threading.Thread(target=lambda: found.extend(recover(here.root).closed)) for _ in range(6)]
     for thread in threads:
         thread.start()

@@ -4,22 +4,21 @@ import asyncio
 import json
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import proml
+from proml.capture.recover import recover
 from proml.core.record import validate_record
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from conftest import Recorded
+    from tests.capture.conftest import Recorded
 
 
 def write(path: str | Path, content: str = "x") -> str:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(content)
+    Path(path).write_text(content, encoding="utf-8")
     return str(path)
 
 
@@ -101,8 +100,8 @@ def test_an_input_may_be_an_artefact_by_name(here: Recorded) -> None:
 
 
 def test_what_use_returns_can_be_opened(here: Recorded) -> None:
-    with proml.start_run() as run, open(run.use(write("a.txt", "hello")), encoding="utf-8") as file:
-        assert file.read() == "hello"
+    with proml.start_run() as run:
+        assert Path(run.use(write("a.txt", "hello"))).read_text(encoding="utf-8") == "hello"
 
 
 @pytest.mark.parametrize(
@@ -116,9 +115,13 @@ def test_what_use_returns_can_be_opened(here: Recorded) -> None:
     ],
 )
 def test_an_exception_is_recorded_and_goes_on_unchanged(here: Recorded, error: BaseException, status: int) -> None:
-    with pytest.raises(type(error)) as caught, proml.start_run() as run:
-        run.publish("data", write("data.csv"))
-        raise error
+    def script() -> None:
+        with proml.start_run() as run:
+            run.publish("data", write("data.csv"))
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        script()
     assert caught.value is error
     assert here.record["run"]["exit_status"] == status
     assert "abc" not in json.dumps(here.record["run"].get("exception", ""))
@@ -159,16 +162,21 @@ def test_tasks_and_threads_speak_to_their_own_run(here: Recorded) -> None:
     }
 
 
+def observe(run: proml.Run, name: str) -> None:
+    for step in range(500):
+        run.log_metric(name, step, step)
+
+
 def test_threads_lose_and_mix_no_observation(here: Recorded) -> None:
     with proml.start_run() as run:
-        threads = [
-            threading.Thread(target=lambda n=n: [run.log_metric(f"m{n}", i, i) for i in range(500)]) for n in range(8)
-        ]
+        threads = [threading.Thread(target=observe, args=(run, f"m{n}")) for n in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert {name: metric["count"] for name, metric in here.record["metrics"].items()} == {f"m{n}": 500 for n in range(8)}
+    assert {name: metric["count"] for name, metric in here.record["metrics"].items()} == {
+        f"m{n}": 500 for n in range(8)
+    }
 
 
 def test_a_disabled_run_leaves_nothing_and_passes_paths_through(
@@ -207,9 +215,10 @@ def test_ranks_make_one_run_that_the_last_of_them_closes(here: Recorded) -> None
 import os, subprocess, sys
 import proml
 if len(sys.argv) < 2:
-    port = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500", "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"}
-    ranks = [subprocess.Popen([sys.executable, __file__, "rank"], env={**os.environ, **port, "RANK": str(n)}) for n in range(3)]
-    sys.exit(max(rank.wait() for rank in ranks))
+    job = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500", "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"}
+    for n in range(3):  # one after the other: the first has left before the last comes
+        subprocess.run([sys.executable, __file__, "rank"], env={**os.environ, **job, "RANK": str(n)}, check=True)
+    sys.exit()
 with proml.start_run("job") as run:
     rank = int(os.environ["RANK"])
     run.log_metric("loss", rank)
@@ -223,6 +232,18 @@ with proml.start_run("job") as run:
     assert here.record["run"]["ranks"] == [0, 1, 2]
     assert here.record["run"]["world_size"] == 3
     assert len(here.intents) == 1
+
+
+def test_a_job_of_which_one_rank_records_is_closed_by_the_next_recovery(
+    here: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "4"), ("MASTER_PORT", "29500")):
+        monkeypatch.setenv(name, value)
+    with proml.start_run() as run:
+        run.log_metric("loss", 1)
+    assert here.intents == []
+    assert len(recover(here.root).closed) == 1
+    assert here.record["run"]["exit_status"] == 0
 
 
 def test_an_id_used_again_is_a_run_of_its_own(here: Recorded) -> None:

@@ -92,10 +92,19 @@ def read_closed(folder: Path) -> Closed:
     return Closed(tuple(value["records"]), tuple(value["intents"]))
 
 
-def close_if_last(folder: Path) -> bool:
-    """Closes a shared run if no other process is at work in it any more; returns whether it did."""
+def close_if_last(folder: Path, *, expected: int = 0) -> bool:
+    """Closes a shared run if no other process is at work in it any more; returns whether it did.
+
+    Args:
+        folder: The run's folder.
+        expected: Number of ranks of the job. While fewer have joined, others may still come, so the run is left to
+            :mod:`proml.capture.recover`, as in jobs of which only one rank records.
+    """
     with run_folder.locked(folder):
         if run_folder.is_sealed(folder) or at_work(folder):
+            return False
+        ranks = {writer["rank"] for writer in writers(segments(folder)) if "rank" in writer}
+        if len(ranks) < expected:
             return False
         extent = run_folder.seal(folder, ending_from_journal(folder))
     close(folder, extent.ending)

@@ -255,8 +255,8 @@ def _out_of_the_way(descriptor: int) -> int:
 
 def _sync_often(reference: weakref.ref[Journal], interval_s: float) -> None:
     journal = reference()
-    descriptor = journal._descriptor if journal else _CLOSED  # noqa: SLF001  # the thread is the journal's own
-    while journal and descriptor != _CLOSED and journal._descriptor == descriptor:  # noqa: SLF001  # as above
+    descriptor = journal._descriptor if journal else _CLOSED  # noqa: SLF001 - the thread is the journal's own
+    while journal and descriptor != _CLOSED and journal._descriptor == descriptor:  # noqa: SLF001 - as above
         journal = None  # do not keep it alive while waiting
         time.sleep(interval_s)
         try:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from proml.capture.journal import Segment, lines
+from proml.capture.run_folder import read_extent
+from proml.capture.values import non_finite
 from proml.core import merkle
 from proml.core.digest import format_digest
 from proml.errors import UnknownName, VerificationError
@@ -39,7 +42,7 @@ class Metric:
         self.last = value
         self.count += 1
         number = float(value) if value[0] != _QUOTE else _quoted(value)
-        if number == number:  # noqa: PLR0124  # false for not-a-number only, and faster than math.isnan
+        if number == number:  # noqa: PLR0124 - false for not-a-number only, and faster than math.isnan
             if self.smallest is None or number < self.smallest:
                 self.smallest = number
             if self.largest is None or number > self.largest:
@@ -103,15 +106,15 @@ def observations(parts: Sequence[Segment]) -> Observations:
     by_name: dict[bytes, Metric] = {}
     for part in parts:
         for line in lines(part):
-            whole.update(line)
-            whole.update(b"\n")
+            whole.update(line + b"\n")
             match = _OBSERVATION.fullmatch(line)
             if match:
                 tree.add(line)
                 name, value = match.groups()
-                if name not in by_name:
-                    by_name[name] = Metric()
-                by_name[name].add(value)
+                metric = by_name.get(name)
+                if metric is None:
+                    metric = by_name[name] = Metric()
+                metric.add(value)
     metrics = {cast("str", json.loads(name)): metric for name, metric in by_name.items()}
     return Observations(tree.root(), tree.count, whole.digest(), metrics)
 
@@ -133,8 +136,6 @@ def prove(run: str | Path, index: int) -> Proof:
         ConfigError: The run is not closed.
         UnknownName: It has no observation with this index.
     """
-    from proml.capture.run_folder import read_extent  # noqa: PLC0415  # only closed runs have one
-
     parts = read_extent(Path(run)).segments
     count = sum(1 for _ in leaves(parts))
     if not 0 <= index < count:
@@ -202,8 +203,4 @@ def _as_json(value: bytes) -> object:
 
 
 def _finite(number: float) -> object:
-    from proml.capture.values import non_finite  # noqa: PLC0415  # rarely needed
-
-    if number in (float("inf"), float("-inf")):
-        return non_finite(number)
-    return number if number == number else "NaN"  # noqa: PLR0124  # as above
+    return number if math.isfinite(number) else non_finite(number)

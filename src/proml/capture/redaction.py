@@ -39,12 +39,12 @@ _SECRET_WORDS = frozenset(
 _SECRET_KEYS = frozenset(  # …-key
     ("api", "access", "private", "secret", "account", "subscription", "encryption", "signing", "storage")
 )
-_NAME = r"[A-Za-z][A-Za-z0-9_.\-]*"
+# Every repetition has a bound, so that no text takes long.
+_NAME = r"[A-Za-z][A-Za-z0-9_.\-]{0,99}"
 _OPTION = re.compile(rf"--?({_NAME})")
-_ASSIGNMENT = re.compile(
-    rf"""(?<![A-Za-z0-9_.\-])((?:--?)?({_NAME})["']?\s*[=:]\s*["']?)((?:Bearer |Basic )?[^\s&;,'"]+)"""
-)
-_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://)[^/\s@]*@")
+_ASSIGNED = re.compile(rf"""(?<![A-Za-z0-9_.\-])(?:--?)?({_NAME})["']?\s{{0,9}}[=:]\s{{0,9}}["']?""")
+_VALUE = re.compile(r"""(?:Bearer |Basic )?[^\s&;,'"]+""")
+_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,30}://)[^/\s@]{0,2000}@")
 _PARTS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SHAPES = re.compile(
     r"""
@@ -56,20 +56,21 @@ _SHAPES = re.compile(
     | \bhf_[A-Za-z0-9]{20,}                                   # Hugging Face
     | \bAIza[\w\-]{30,}                                       # Google
     | \bpypi-[\w\-]{20,} | \bnpm_[A-Za-z0-9]{20,}
-    | \beyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*                    # JSON web tokens
+    | \beyJ[\w\-]{8,2000}\.[\w\-]{8,4000}\.[\w\-]{0,2000}   # JSON web tokens
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----[\s\S]*?(?:-----END[ A-Z]*-----|$)
-    # AWS secrets: 40 characters of base64 that are neither a hexadecimal digest nor a path
-    | (?<![\w/+=])(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)(?!(?:[^/\s]*/){3})[A-Za-z0-9/+]{40}(?![\w/+=])
     """,
     re.VERBOSE,
 )
+_AWS_SECRET = re.compile(r"(?<![\w/+=])[A-Za-z0-9/+]{40}(?![\w/+=])")
+_PATH_SLASHES = 3
 
 
 def redact(text: str) -> str:
     """Returns the text without passwords in URLs, values assigned to secret names, and well-known kinds of keys."""
     text = _USER_INFO.sub(rf"\1{REDACTED}@", text)
-    text = _ASSIGNMENT.sub(lambda match: match[1] + REDACTED if _names_secret(match[2]) else match[0], text)
-    return _SHAPES.sub(REDACTED, text)
+    text = "".join(_redact_assignments(text))
+    text = _SHAPES.sub(REDACTED, text)
+    return _AWS_SECRET.sub(lambda match: REDACTED if _is_random(match[0]) else match[0], text)
 
 
 def redact_command(argv: Sequence[str]) -> list[str]:
@@ -92,6 +93,24 @@ def _redact_arguments(argv: Sequence[str]) -> Iterator[str]:
             yield f"{name}={REDACTED}"
         else:
             yield redact(argument)
+
+
+def _redact_assignments(text: str) -> Iterator[str]:
+    done = 0
+    while name := _ASSIGNED.search(text, done):
+        yield text[done : name.end()]
+        done = name.end()
+        value = _VALUE.match(text, done) if _names_secret(name[1]) else None
+        if value:
+            yield REDACTED
+            done = value.end()
+    yield text[done:]
+
+
+def _is_random(word: str) -> bool:
+    """Tells 40 characters of base64, an AWS secret, from a hexadecimal digest and from a path."""
+    has_all = any(map(str.islower, word)) and any(map(str.isupper, word)) and any(map(str.isdigit, word))
+    return has_all and word.count("/") < _PATH_SLASHES
 
 
 def _names_secret(name: str) -> bool:

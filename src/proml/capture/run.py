@@ -58,6 +58,7 @@ class Membership:
         journal: Where this process writes; None if nothing is recorded.
         owner: This process closes the run; else, in a shared run, the last to leave does.
         shared: A launcher named the run.
+        expected: Number of ranks that take part in a shared run, if that is known.
         previous: The run that was active before.
         on_closed: Called once everything is in the outbox, with the run's folder: waits, if asked to.
     """
@@ -67,6 +68,7 @@ class Membership:
     journal: Journal | None = None
     owner: bool = False
     shared: bool = False
+    expected: int = 0
     previous: Run | None = None
     on_closed: Callable[[Path], None] | None = None
 
@@ -265,7 +267,7 @@ class Run:
         journal.close()
         if membership.owner:
             closing.close(membership.folder, ending)
-        elif not membership.shared or not closing.close_if_last(membership.folder):
+        elif not membership.shared or not closing.close_if_last(membership.folder, expected=membership.expected):
             return
         if membership.on_closed:
             membership.on_closed(membership.folder)

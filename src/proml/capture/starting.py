@@ -148,9 +148,12 @@ def _join_by_environment(plan: Plan) -> Membership | None:
 
 
 def _join(folder: Path, plan: Plan, *, shared: bool) -> Membership:
-    about = {"name": plan.name, **distributed_place(), "facts": _facts(plan, folder, git=False)}
+    place = distributed_place()
+    about = {"name": plan.name, **place, "facts": _facts(plan, folder, git=False)}
     journal = Journal(folder, "member", about, fsync_s=plan.fsync_s)
-    return Membership(run_folder.read_start(folder).id, folder, journal, owner=False, shared=shared)
+    # Who waits for delivery cannot wait for ranks that may not record at all.
+    expected = 0 if plan.wait else place.get("world_size", 0)
+    return Membership(run_folder.read_start(folder).id, folder, journal, shared=shared, expected=expected)
 
 
 def _share(given: str, plan: Plan) -> Membership:
