@@ -13,6 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from proml.adapters.embedded.quick_import import put_off_bls
+
+put_off_bls()
+
+# ruff: noqa: E402 - py-evm is imported after that
+
 from eth.abc import AtomicWriteBatchAPI, ComputationAPI, SignedTransactionAPI
 from eth.constants import BLANK_ROOT_HASH, ZERO_ADDRESS, ZERO_HASH32
 from eth.db.account import AccountDB
