@@ -175,17 +175,24 @@ class ChainFile:
         Raises:
             ConfigError: The file holds a ledger or something else.
         """
+        with self.reading() as connection:
+            self._check_empty(connection)
+            # Readers go on while a block is written. The file keeps this mode, so that opening never has to write.
+            connection.execute("PRAGMA journal_mode = WAL")
         with self.writing() as connection:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-                raise ConfigError(
-                    f"expected no ledger at {self.path}, found one",
-                    hint="Open it instead of creating it, or choose another path.",
-                )
+            self._check_empty(connection)
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             yield connection
+
+    def _check_empty(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            raise ConfigError(
+                f"expected no ledger at {self.path}, found one",
+                hint="Open it instead of creating it, or choose another path.",
+            )
 
     def _check_format(self) -> None:
         with self.reading() as connection:
@@ -222,10 +229,8 @@ class ChainFile:
             check_same_thread=False,
         )
         try:
-            # Readers go on while a block is written. With NORMAL, killing the process loses nothing; a power cut
-            # may take the newest blocks, never part of one, and the outbox sends their transactions again.
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                connection.execute("PRAGMA journal_mode = WAL")
+            # With NORMAL, killing the process loses nothing; a power cut may take the newest blocks, never part of
+            # one, and the outbox sends their transactions again.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -16000")
         except BaseException:
