@@ -18,7 +18,8 @@ class Computation:
     def consume_gas(self, amount, reason):
         self.gas = amount
 
-computation = bls12_g1_add(Computation())
+computation = Computation()
+bls12_g1_add(computation)
 assert "py_ecc.optimized_bls12_381" in sys.modules
 assert computation.output == bytes(128), computation.output
 """
