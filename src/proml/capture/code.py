@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from proml.capture.redaction import redact, redact_command
 from proml.capture.run_folder import write_whole
-from proml.capture.values import label, text
+from proml.capture.values import TEXT_LIMIT, label, text
 from proml.core.digest import format_digest
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def describe_command(argv: Sequence[str], root: Path) -> dict[str, object]:
     """
     fields: dict[str, object] = {"folder": show_path(Path.cwd(), root)}
     if argv:
-        shown = [text(argument) for argument in redact_command(argv[:_ARGUMENTS_LIMIT])]
-        length = 0
-        fields["command"] = [argument for argument in shown if (length := length + len(argument)) < _COMMAND_CHARACTERS]
+        fields["command"] = [text(argument) for argument in redact_command(_beginning(argv))]
     entry_point = _entry_point(argv)
     if entry_point:
         described = {"path": show_path(entry_point, root)}
@@ -172,6 +170,17 @@ def _keep(patch: bytes, path: Path) -> None:
     if not path.exists():
         path.parent.mkdir(mode=0o700, exist_ok=True)
         write_whole(path, patch)
+
+
+def _beginning(argv: Sequence[str]) -> list[str]:
+    """Returns as much of a command line as is recorded: its first arguments, and of these the first characters."""
+    kept, left = [], _COMMAND_CHARACTERS
+    for argument in argv[:_ARGUMENTS_LIMIT]:
+        kept.append(argument[: min(left, TEXT_LIMIT)])
+        left -= len(kept[-1])
+        if left <= 0:
+            break
+    return kept
 
 
 def _own_settings(listing: bytes) -> Iterator[tuple[str, str]]:
