@@ -6,7 +6,9 @@ sent directly, without outbox, so that a test also can leave out or forge what h
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +32,14 @@ from proml.lifecycles import load_shipped
 from proml.workspace import Charter, Founder, create_workspace, publish_lifecycles, transact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
 
     from proml.core.workspace_file import WorkspaceFile
     from proml.index.views import FollowReport
-    from proml.ports import Ledger, Receipt
+    from proml.ports import Block, Ledger, Log, LogQuery, Receipt
 
 EVERY_ROLE = sum(ROLE_BITS[name] for name in ("admin", "contributor", "reviewer", "verifier", "operator", "auditor"))
 ORGANISATIONS = ("client", "data", "developer", "verifier", "auditor")
@@ -84,11 +87,12 @@ class World:
         record = self.record("registration", publish=publish, artefact={"name": name, "kind": kind})
         return self.send(who, Registration(self.artefact(name), number, record))
 
-    def rule(self, name: str, action: str) -> int:
+    def rule(self, name: str, action: str, who: str = "") -> int:
         state = artefact_state(self.ledger, self.file.contract, self.artefact(name))
         assert state is not None
         definition = list(load_shipped().values())[state.lifecycle - 1]
-        rule = definition.rule_for(action, definition.states[state.state].name)
+        is_owner = not who or state.owner == self.people[who].address
+        rule = definition.rule_for(action, definition.states[state.state].name, roles=EVERY_ROLE, is_owner=is_owner)
         return definition.rules_named(action)[0] if rule is None else rule
 
     def transition(
@@ -129,6 +133,7 @@ class World:
         )
 
     def act(self, who: str, name: str, action: str, content: Manifest | None = None, **options: Any) -> Receipt:
+        options.setdefault("rule", self.rule(name, action, who))
         return self.send(who, self.transition(name, action, content, **options))
 
     def vote(self, who: str, change: Transition, *, approve: bool = True, reason: str = "seen") -> Receipt:
@@ -193,6 +198,10 @@ class World:
         self.evaluated("e", "m", "d")
         self.released("m", "d", "e")
 
+    def close(self) -> None:
+        self.ledger.close()
+        self.engine.dispose()
+
 
 def single(text: str) -> Manifest:
     """Returns the manifest of one file with this text."""
@@ -202,9 +211,9 @@ def single(text: str) -> Manifest:
 
 def tree(**files: str) -> Manifest:
     """Returns the manifest of a folder with these files, suffix left to the names."""
-    return Manifest.of([
-        Resource(name, "sha256", sha256(text.encode()), len(text.encode())) for name, text in files.items()
-    ])
+    return Manifest.of(
+        [Resource(name, "sha256", sha256(text.encode()), len(text.encode())) for name, text in files.items()]
+    )
 
 
 def make_world(folder: Path, ledger: Ledger | None = None) -> World:
@@ -220,3 +229,57 @@ def make_world(folder: Path, ledger: Ledger | None = None) -> World:
     return World(folder, chain, store, file, people, open_index(str(folder / "index.sqlite")))
 
 
+def copy_world(world: World, folder: Path) -> World:
+    """Returns a copy of a world whose ledger is closed; the copy goes its own way from here."""
+    shutil.copytree(world.folder / "store", folder / "store")
+    shutil.copy(world.folder / "chain.sqlite", folder / "chain.sqlite")
+    return dataclasses.replace(
+        world,
+        folder=folder,
+        ledger=EmbeddedLedger.open(folder / "chain.sqlite"),
+        store=FolderStore(folder / "store"),
+        engine=open_index(str(folder / "index.sqlite")),
+        _salts=itertools.count(int.from_bytes(folder.name.encode()[:3], "big")),
+    )
+
+
+class Relaying:
+    """A ledger that passes everything on to another one, which a test may exchange or interfere with.
+
+    Attributes:
+        real: The ledger that answers now; exchanging it for another branch of the chain is a reorganisation.
+        before_logs: Called with this ledger before each search for logs, and emptied.
+        drop: Logs that it keeps to itself.
+        until: Newest block that it admits to; None for all.
+    """
+
+    def __init__(self, real: Ledger) -> None:
+        self.real = real
+        self.before_logs: list[Callable[[Relaying], object]] = []
+        self.drop: Callable[[Log], bool] = lambda _log: False
+        self.change: Callable[[Log], Log] = lambda log: log
+        self.until: int | None = None
+        self.searches = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def newest(self) -> Block:
+        newest = self.real.newest()
+        if self.until is None or newest.number <= self.until:
+            return newest
+        block = self.real.block(self.until)
+        assert block is not None
+        return block
+
+    def block(self, number: int) -> Block | None:
+        return None if self.until is not None and number > self.until else self.real.block(number)
+
+    def finalized(self) -> int:
+        return self.newest().number
+
+    def logs(self, query: LogQuery) -> Sequence[Log]:
+        self.searches += 1
+        while self.before_logs:
+            self.before_logs.pop()(self)
+        return [self.change(log) for log in self.real.logs(query) if not self.drop(log)]

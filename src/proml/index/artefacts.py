@@ -174,7 +174,9 @@ def version_named(snapshot: Snapshot, artefact: bytes, version: str | None) -> V
     views = version_views(snapshot, artefact)
     shown = snapshot.name(artefact) or "0x" + artefact.hex()
     if not views:
-        raise UnknownName(f"{shown} has no version yet: no transition brought content", hint=f"See 'proml log {shown}'.")
+        raise UnknownName(
+            f"{shown} has no version yet: no transition brought content", hint=f"See 'proml log {shown}'."
+        )
     if version is None:
         return views[-1]
     if version.startswith("0x"):
@@ -295,7 +297,7 @@ class _InputViews:
 def roles_of(body: Body) -> dict[str, str]:
     """Returns the role that a record gives to each artefact it names as used."""
     uses = body.json.get("uses") if body.json else None
-    found = {}
+    found: dict[str, str] = {}
     for use in uses if isinstance(uses, list) else ():
         if isinstance(use, dict):
             found.setdefault(str(use.get("name", "")), str(use.get("role", "")))

@@ -52,7 +52,9 @@ def chunks(items: Iterable[bytes]) -> Iterator[list[bytes]]:
 def want_records(connection: Connection, digests: Iterable[bytes]) -> None:
     """Notes that the chain names these records."""
     for some in chunks(digests):
-        known = set(connection.execute(sql.select(schema.records.c.digest).where(schema.records.c.digest.in_(some))).scalars())
+        known = set(
+            connection.execute(sql.select(schema.records.c.digest).where(schema.records.c.digest.in_(some))).scalars()
+        )
         rows = [_record_row(digest, "missing", tried_at=0) for digest in some if digest not in known]
         if rows:
             connection.execute(schema.records.insert(), rows)
@@ -143,10 +145,10 @@ def _keep(engine: Engine, workspace: WorkspaceFile, answers: Mapping[bytes, byte
     rows: dict[Table, list[Row]] = {table: [] for table in (r, *_TAKEN_APART)}
     labels: dict[bytes, str] = {}
     for digest, answer in answers.items():
-        if isinstance(answer, str):
-            rows[r].append(_record_row(digest, answer, tried_at=now))
-        else:
-            _take_apart(digest, answer, workspace, rows, labels, now)
+        row = _record_row(digest, answer if isinstance(answer, str) else "invalid", tried_at=now)
+        rows[r].append(row)
+        if isinstance(answer, bytes):
+            _take_apart(row, answer, workspace.name_key, rows, labels)
     with writing(engine) as connection:
         for some in chunks(answers):
             done = r.c.state.not_in(("missing", "damaged"))
@@ -183,16 +185,9 @@ def _record_row(digest: bytes, state: str, *, tried_at: int) -> Row:
     }
 
 
-def _take_apart(
-    digest: bytes,
-    body: bytes,
-    workspace: WorkspaceFile,
-    rows: dict[Table, list[Row]],
-    labels: dict[bytes, str],
-    now: int,
-) -> None:
-    row = _record_row(digest, "invalid", tried_at=now)
-    rows[schema.records].append(row)
+def _take_apart(row: Row, body: bytes, name_key: bytes, rows: dict[Table, list[Row]], labels: dict[bytes, str]) -> None:
+    """Fills a record's row, and adds the rows of what it says."""
+    digest = row["digest"]
     try:
         record = parse_record(body).json
     except InvalidRecord:
@@ -201,7 +196,7 @@ def _take_apart(
     name = artefact.get("name")
     if isinstance(name, str):
         try:
-            row["about"] = artefact_id(workspace.name_key, name)
+            row["about"] = artefact_id(name_key, name)
             labels[row["about"]] = name
         except InvalidName:
             return
@@ -261,7 +256,7 @@ def _some(mapping: Mapping[str, object]) -> list[tuple[str, object]]:
 
 
 def _mapping(value: object) -> Mapping[str, object]:
-    return cast(Mapping[str, object], value) if isinstance(value, Mapping) else {}
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str:

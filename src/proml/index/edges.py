@@ -7,7 +7,6 @@ head; the version it means is the one that was current at that head.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +18,8 @@ from proml.index.bodies import chunks
 from proml.index.views import Taint, short
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
     from proml.index.snapshot import Snapshot
 
 Version: TypeAlias = tuple[bytes, int]  # artefact, number of its version
@@ -33,6 +34,7 @@ class Edge:
         artefact: What was changed by the transition with this ``seq``, ``version`` being current after it.
         workspace: Where the input lives; empty for this workspace.
         input_version: None if no transition of this workspace has that head.
+        address: The workspace as the chain has it: this workspace may be zero or its own address.
     """
 
     artefact: bytes
@@ -43,6 +45,7 @@ class Edge:
     input: bytes
     input_head: bytes
     input_version: int | None
+    address: str
 
     @property
     def user(self) -> Version:
@@ -65,7 +68,15 @@ def _select(contract: str) -> sql.Select[Any]:
 def _edge(row: Any, contract: str) -> Edge:
     workspace = "" if row.workspace in (ZERO_ADDRESS, contract) else row.workspace
     return Edge(
-        row.artefact, row.seq, row.version, row.position, workspace, row.input, row.input_head, row.input_version
+        artefact=row.artefact,
+        seq=row.seq,
+        version=row.version,
+        position=row.position,
+        workspace=workspace,
+        input=row.input,
+        input_head=row.input_head,
+        input_version=row.input_version,
+        address=row.workspace,
     )
 
 

@@ -162,9 +162,7 @@ class _Walk:
             for row in self._look.all(sql.select(t).where(t.c.artefact.in_(some)))
         }
 
-    def _add_versions(
-        self, versions: Collection[Version], depth: int, heads: dict[Version, bytes]
-    ) -> list[Version]:
+    def _add_versions(self, versions: Collection[Version], depth: int, heads: dict[Version, bytes]) -> list[Version]:
         """Adds nodes for the versions not seen yet and returns these."""
         new = [version for version in dict.fromkeys(versions) if _version_key(version) not in self._nodes]
         rows = self._rows({artefact for artefact, _ in new})
@@ -215,7 +213,13 @@ class _Walk:
         label = f"{short(edge.input)} in {edge.workspace[:10]}…"
         if key not in self._nodes:
             self._nodes[key] = LineageNode(
-                key=key, type="artefact", label=label, depth=depth, foreign=True, artefact=edge.input, head=edge.input_head
+                key=key,
+                type="artefact",
+                label=label,
+                depth=depth,
+                foreign=True,
+                artefact=edge.input,
+                head=edge.input_head,
             )
 
     def _add_activities(self, rows: Sequence[Row[Any]], depth: int) -> dict[bytes, Body]:

@@ -20,7 +20,11 @@ def describe(node: LineageNode) -> tuple[str, str]:
         return node.label, ", ".join(filter(None, (node.organisation_name, run)))
     if node.foreign:
         return node.label, "another workspace"
-    state = f"{node.state}, REVOKED" if node.revoked and node.state != "revoked" else node.state.replace("revoked", "REVOKED")
+    state = (
+        f"{node.state}, REVOKED"
+        if node.revoked and node.state != "revoked"
+        else node.state.replace("revoked", "REVOKED")
+    )
     return node.label, ", ".join(filter(None, (node.kind, state)))
 
 
@@ -91,8 +95,7 @@ def draw_mermaid(graph: LineageGraph) -> str:
         text = "<br/>".join(_mermaid_text(line) for line in describe(node) if line)
         opening, closing = ("([", "])") if node.type == "activity" else ("[", "]")
         lines.append(f'  {ids[node.key]}{opening}"{text}"{closing}')
-    for edge in graph.edges:
-        lines.append(f'  {ids[edge.source]} -->|"{_mermaid_text(_edge_text(edge))}"| {ids[edge.target]}')
+    lines += [f'  {ids[e.source]} -->|"{_mermaid_text(_edge_text(e))}"| {ids[e.target]}' for e in graph.edges]
     revoked = [ids[node.key] for node in graph.nodes if node.revoked]
     if revoked:
         lines += ["  classDef revoked fill:#ffd6d6,stroke:#b00020", f"  class {','.join(revoked)} revoked"]

@@ -47,8 +47,8 @@ def check_pins(ledger: Ledger, workspace: WorkspaceFile) -> None:
     for what, expected, found in pins:
         if expected != found:
             raise VerificationError(
-                f"this ledger is not the one of workspace {workspace.name!r}: {what} should be {expected}, found {found}",
-                hint="Check the ledger's URL and the workspace file; do not go on with this node until they agree.",
+                f"this ledger is not that of workspace {workspace.name!r}: {what} should be {expected}, found {found}",
+                hint="Check the ledger's URL and the workspace file; do not go on until they agree.",
             )
 
 

@@ -36,8 +36,8 @@ class ReadModel:
     """Answers from the index. :class:`proml.index.resolving.IndexResolver` resolves names for submission.
 
     Wherever an artefact is asked for, ``NAME``, ``NAME@VERSION``, ``NAME@0xHEADPREFIX``, ``0x`` + id (64 hex digits)
-    and an id as bytes will do. What is not known raises UnknownName with close matches in its hint. Each answer sees one
-    state of the index; all raise LocalStorageError or ConfigError if it cannot be read.
+    and an id as bytes will do. What is not known raises UnknownName with close matches in its hint. Each answer sees
+    one state of the index; all raise LocalStorageError or ConfigError if it cannot be read.
 
     Args:
         engine: See :func:`proml.index.schema.open_index`.

@@ -1,104 +1,101 @@
-"""Looks up for submission what it needs before it can sign: :class:`proml.submit.resolver.Resolver` over the index."""
+"""Looks up for submission what was used, by the index: :class:`proml.submit.resolver.Resolver` without log searches.
+
+Finding a version by its content takes the ledger a search through all blocks, which public end points refuse; the index
+has it at hand. Where an artefact stands now, which the index could be behind on, is still asked of the ledger.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proml.core import name
-from proml.core.operation import ZERO, ZERO_ADDRESS, Input, Lifecycle
+from proml.core.operation import ZERO_ADDRESS, Input
 from proml.errors import UnknownName
 from proml.index import artefacts
 from proml.index.edges import inputs_of
-from proml.submit.resolver import Standing
 
 if TYPE_CHECKING:
     from proml.core.intent import Use
+    from proml.core.operation import Rule
+    from proml.core.refusal import Names
     from proml.index.queries import ReadModel
+    from proml.index.snapshot import Snapshot
     from proml.index.views import VersionView
-
-_INPUTS_HELD = 64
+    from proml.submit.resolver import Actor, Resolver, Standing
 
 
 class IndexResolver:
-    """Answers from the index, so as of the last follow: who submits follows first.
+    """Answers about versions from the index, about everything else by another resolver.
+
+    Who submits follows first, so that versions published a moment ago are found.
 
     Args:
         model: The read model.
+        chain: Asks the ledger (:class:`proml.submit.chain_resolver.ChainResolver`).
     """
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: ReadModel, chain: Resolver) -> None:
         self._model = model
+        self._chain = chain
 
-    def artefact_id(self, name_: str) -> bytes:
-        """Returns the id that a name has in this workspace, whether it is registered or not; raises InvalidName."""
-        return name.artefact_id(self._model.workspace.name_key, name_)
+    @property
+    def names(self) -> Names:
+        """What things are called, for messages."""
+        return self._chain.names
+
+    def artefact_id(self, name: str) -> bytes:
+        """Returns the id that a name has in this workspace; raises InvalidName."""
+        return self._chain.artefact_id(name)
 
     def standing(self, artefact: bytes) -> Standing | None:
         """Returns where an artefact stands, or None if it is not registered."""
-        with self._model.look() as look:
-            row = look.latest([artefact]).get(artefact)
-            if row is None:
-                return None
-            keeps = any(rule.guards & _INPUTS_HELD for rule in look.machine(row.lifecycle).rules.rules)
-            held = ZERO
-            if keeps:
-                brought = [r for r in look.rows_of(artefact) if r.content is not None]
-                held = brought[-1].inputs_commitment if brought else ZERO
-            return Standing(row.lifecycle, row.to_state, row.seq, row.head, held)
+        return self._chain.standing(artefact)
+
+    def actor(self, account: str) -> Actor:
+        """Returns whom an account acts for."""
+        return self._chain.actor(account)
 
     def lifecycle_number(self, kind: str) -> int:
         """Returns the number of the newest lifecycle of a kind; raises UnknownName."""
-        with self._model.look() as look:
-            found = [number for number, machine in look.machines.items() if machine.view.name == kind]
-            if not found:
-                kinds = sorted({machine.view.name for machine in look.machines.values()})
-                raise UnknownName(
-                    f"no lifecycle of kind {kind!r} in workspace {self._model.workspace.name!r}; "
-                    f"there are {', '.join(kinds)}",
-                    hint="Add one with 'proml lifecycle add'.",
-                )
-            return max(found)
+        return self._chain.lifecycle_number(kind)
 
-    def lifecycle(self, number: int) -> Lifecycle:
-        """Returns a lifecycle as it stands on chain; raises UnknownName."""
-        with self._model.look() as look:
-            if number not in look.machines:
-                raise UnknownName(f"no lifecycle has number {number}", hint="See 'proml lifecycle list'.")
-            return look.machine(number).rules
+    def new_standing(self, lifecycle: int, owner: str) -> Standing:
+        """Returns where an artefact of this lifecycle stands when it has just been registered."""
+        return self._chain.new_standing(lifecycle, owner)
 
-    def rules(self, lifecycle: int, action: str) -> tuple[int, ...]:
-        """Returns the numbers of the rules that an action's name stands for; raises UnknownName if there is none."""
-        with self._model.look() as look:
-            actions = look.machine(lifecycle).view.actions
-        found = tuple(number for number, named in enumerate(actions) if named == action)
-        if not found:
-            raise UnknownName(
-                f"the lifecycle has no action {action!r}; it has {', '.join(dict.fromkeys(actions))}",
-                hint="See 'proml lifecycle show'.",
-            )
-        return found
+    def rule_for(self, action: str, standing: Standing, actor: Actor) -> tuple[int, Rule]:
+        """Returns the number of the rule that an action means there, for this actor, and the rule."""
+        return self._chain.rule_for(action, standing, actor)
 
     def input_for(self, use: Use) -> Input | None:
-        """Returns the version on chain that was used, or None if no version has this content and no name was given.
+        """Returns the version on chain that was used, or None if no name was given and no version has this content.
 
         Raises:
             UnknownName: A name was given, and no such artefact or version exists, or none with this content.
         """
         with self._model.look() as look:
-            if not use.name:
-                found = artefacts.versions_with(look, use.content) if use.content is not None else []
-                return _input(found[0]) if found else None
-            reference = f"{use.name}@{use.version}" if use.version else use.name
-            artefact, version = artefacts.find(look, reference)
-            if version is not None or use.content is None:
-                if version is None and not artefacts.version_views(look, artefact):
-                    return Input(ZERO_ADDRESS, artefact, look.latest([artefact])[artefact].head)
-                chosen = artefacts.version_named(look, artefact, version)
-            else:
-                chosen = _with_content(artefacts.version_views(look, artefact), use.content, use.name)
-            if use.content is not None and chosen.content != use.content:
-                raise _other_content(chosen.label, use.content)
-            return _input(chosen)
+            if use.name:
+                return self._named(look, use)
+            found = artefacts.versions_with(look, use.content) if use.content is not None else []
+            return self._input(found[0]) if found else None
+
+    def _named(self, look: Snapshot, use: Use) -> Input:
+        artefact, version = artefacts.find(look, f"{use.name}@{use.version}" if use.version else use.name)
+        versions = artefacts.version_views(look, artefact)
+        if not versions and version is None and use.content is None:
+            return Input(ZERO_ADDRESS, artefact, self._head(artefact))
+        if version is not None or use.content is None:
+            fitting = [artefacts.version_named(look, artefact, version)]
+        else:
+            fitting = versions
+        same = [one for one in fitting if use.content in (None, one.content)]
+        if not same:
+            shown = f"{use.name}@{use.version}" if use.version else f"any version of {use.name}"
+            content = (use.content or b"").hex()
+            raise UnknownName(
+                f"What was used as {use.name} has the content sha256:{content}, which is not that of {shown}.",
+                hint=f"Publish it as a version of {use.name} first, or use the version that members agreed on.",
+            )
+        return self._input(same[-1])
 
     def current_inputs(self, artefact: bytes) -> tuple[Input, ...]:
         """Returns the inputs of the artefact's current version, in order; empty if there are none."""
@@ -108,23 +105,16 @@ class IndexResolver:
                 return ()
             at = brought[-1]
             edges = [edge for edge in inputs_of(look, {(artefact, at.version)}) if edge.seq == at.seq]
-            return tuple(Input(edge.workspace or ZERO_ADDRESS, edge.input, edge.input_head) for edge in edges)
+            return tuple(Input(edge.address, edge.input, edge.input_head) for edge in edges)
 
+    def _input(self, version: VersionView) -> Input:
+        head = self._head(version.artefact) if version.current else version.head
+        return Input(ZERO_ADDRESS, version.artefact, head)
 
-def _with_content(versions: list[VersionView], content: bytes, shown: str) -> VersionView:
-    for version in reversed(versions):
-        if version.content == content:
-            return version
-    raise _other_content(shown, content)
-
-
-def _other_content(shown: str, content: bytes) -> UnknownName:
-    return UnknownName(
-        f"{shown} does not have the content sha256:{content.hex()} that was used",
-        hint="The file was changed, or is another artefact's: see 'proml verify'.",
-    )
-
-
-def _input(version: VersionView) -> Input:
-    head = version.last_head if version.current else version.head
-    return Input(ZERO_ADDRESS, version.artefact, head)
+    def _head(self, artefact: bytes) -> bytes:
+        standing = self._chain.standing(artefact)
+        if standing is None:
+            raise UnknownName(
+                f"the index knows the artefact 0x{artefact.hex()}, the ledger does not", hint="Run 'proml sync'."
+            )
+        return standing.head

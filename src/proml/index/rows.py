@@ -1,7 +1,7 @@
 """Turns events into rows, and lets nothing through that does not fit the hash chains.
 
-The recomputation itself is :class:`proml.core.replay.HeadReplay`; this module gives it what the index already knows of an
-artefact, a ballot or a member when an event first touches one, so that following need not begin at the first block.
+The recomputation itself is :class:`proml.core.replay.HeadReplay`; this module gives it what the index already knows of
+an artefact, a ballot or a member when an event first touches one, so that following need not begin at the first block.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class RowMaker:
         self._contract = workspace.contract
         self._connection = connection
         self._lifecycles = {
-            row.number: onchain.decode_lifecycle(row.onchain) for row in connection.execute(sql.select(schema.lifecycles))
+            row.number: onchain.decode_lifecycle(row.onchain)
+            for row in connection.execute(sql.select(schema.lifecycles))
         }
         self._replay = HeadReplay(workspace.chain_id, workspace.contract, self._lifecycles)
         self._known: dict[bytes, _Known] = {}
@@ -124,7 +125,9 @@ class RowMaker:
         last = self._connection.execute(of_it.order_by(t.c.seq.desc()).limit(1)).first()
         if last is None:
             return
-        brought = self._connection.execute(of_it.where(t.c.content.is_not(None)).order_by(t.c.seq.desc()).limit(1)).first()
+        brought = self._connection.execute(
+            of_it.where(t.c.content.is_not(None)).order_by(t.c.seq.desc()).limit(1)
+        ).first()
         self._known[artefact] = _Known(last.lifecycle, last.to_state, last.head, last.version)
         self._replay.artefacts[artefact] = ArtefactHead(
             artefact=artefact,
@@ -316,9 +319,7 @@ class RowMaker:
         if isinstance(e, ev.ProposalApproved):
             change = e.change
             values = {"action": change.action, "salt": change.salt, "data": change.data, "executed": False}
-            self._put(
-                schema.proposals, e.at, proposal=e.proposal, admin=e.admin, organisation=e.organisation, **values
-            )
+            self._put(schema.proposals, e.at, proposal=e.proposal, admin=e.admin, organisation=e.organisation, **values)
             return
         values = {"action": 0, "salt": ZERO, "data": b"", "executed": True}
         self._put(schema.proposals, e.at, proposal=e.proposal, admin=ZERO_ADDRESS, organisation=0, **values)
@@ -330,7 +331,7 @@ class RowMaker:
             f"the ledger's events do not fit together: {finding.what} of 0x{finding.subject.hex()} should be "
             f"{finding.expected}, found {finding.found} (block {finding.at.block_number}, log {finding.at.log_index})"
             + (f", and {more} more" if more else ""),
-            hint="The node leaves events out or makes them up; nothing of this was taken into the index. Ask another node.",
+            hint="The node leaves events out or makes them up; nothing of it was taken into the index. Ask another.",
         )
 
 

@@ -11,7 +11,7 @@ The index is only a cache: a file that is broken or of another schema version is
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -249,8 +249,8 @@ def throw_away(engine: Engine) -> None:
     engine.dispose()
     if engine.dialect.name == "sqlite":
         for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError), _storage_errors(engine):
-                Path(f"{engine.url.database}{suffix}").unlink()
+            with _storage_errors(engine):
+                Path(f"{engine.url.database}{suffix}").unlink(missing_ok=True)
         _create_file(Path(str(engine.url.database)))
         _prepare(engine)
         return

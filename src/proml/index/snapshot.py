@@ -1,9 +1,8 @@
-"""One consistent look into the index, with the lookups that every answer needs: names, states, members, times, records."""
+"""One consistent look into the index, with the lookups that answers need: names, states, members, times, records."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,6 @@ import sqlalchemy as sql
 
 from proml.core.lifecycle import role_names
 from proml.core.lifecycle_reading import from_document
-from proml.core.operation import Lifecycle
 from proml.errors import ConfigError, InvalidLifecycle
 from proml.index import onchain, schema
 from proml.index.bodies import chunks
@@ -21,11 +19,12 @@ from proml.index.schema import reading
 from proml.index.views import REVOKED, Confirmation, LifecycleView, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection, Engine, Row
 
     from proml.core.lifecycle import Definition
+    from proml.core.operation import Lifecycle
     from proml.core.workspace_file import WorkspaceFile
 
 
@@ -130,7 +129,8 @@ class Snapshot:
         """Returns the names of role bits; free roles by the workspace file's names."""
         free = self.workspace.roles
         return tuple(
-            free[int(name[5:])] if name.startswith("role-") and int(name[5:]) in free else name for name in role_names(bits)
+            free[int(name[5:])] if name.startswith("role-") and int(name[5:]) in free else name
+            for name in role_names(bits)
         )
 
     @cached_property
@@ -174,9 +174,7 @@ class Snapshot:
         bodies = {row.digest: row.body for row in self.all(sql.select(schema.documents))}
         rules = {row.number: onchain.decode_lifecycle(row.onchain) for row in rows}
         definitions = {row.number: _definition(bodies.get(row.definition)) for row in rows}
-        return {
-            row.number: _machine(row, rules[row.number], definitions[row.number], definitions) for row in rows
-        }
+        return {row.number: _machine(row, rules[row.number], definitions[row.number], definitions) for row in rows}
 
     def machine(self, number: int) -> Machine:
         """Returns a lifecycle; raises ConfigError if the index lacks it, which following prevents."""

@@ -1,8 +1,8 @@
 """What the read model answers: frozen dataclasses, each with :meth:`View.to_json`.
 
 Light to import: no SQL library. Ids, heads and hashes are raw bytes here and ``0x…`` in JSON; SHA-256 digests are raw
-bytes here and ``sha256:…`` in JSON. Numbers of organisations, rules and states come with their names where the workspace
-file, the lifecycle definition or the records give one.
+bytes here and ``sha256:…`` in JSON. Numbers of organisations, rules and states come with their names where the
+workspace file, the lifecycle definition or the records give one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,46 @@
+"""A workspace that was built once and is copied for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.worlds import copy_world, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.worlds import World
+
+
+@pytest.fixture(scope="session")
+def new_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = make_world(tmp_path_factory.mktemp("new"))
+    world.close()
+    return world
+
+
+@pytest.fixture(scope="session")
+def told_world(new_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = copy_world(new_world, tmp_path_factory.mktemp("told"))
+    world.whole_story()
+    world.close()
+    return world
+
+
+@pytest.fixture
+def empty(new_world: World, tmp_path: Path) -> Iterator[World]:
+    """A workspace without artefacts."""
+    (tmp_path / "empty").mkdir()
+    world = copy_world(new_world, tmp_path / "empty")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(told_world: World, tmp_path: Path) -> Iterator[World]:
+    """A workspace with the dataset `d`, the model `m`, released on the evaluation `e`."""
+    world = copy_world(told_world, tmp_path)
+    yield world
+    world.close()
