@@ -17,7 +17,7 @@ from proml.core.digest import format_digest
 from proml.core.intent import AnchorIntent, TransitionIntent, documents_of
 from proml.core.operation import ZERO, Anchor, Operation, Registration, Transition
 from proml.core.refusal import explain
-from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
+from proml.errors import NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
 from proml.ports import Reverted
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
@@ -27,7 +27,7 @@ from proml.submit.patience import Patience, PatientLedger
 from proml.submit.plan import Candidate, Plan, plan, select
 from proml.submit.publishing import Publisher
 from proml.submit.report import DeliveryReport
-from proml.submit.transactions import MAX_REBINDS, Place, Transactions, is_unpinned
+from proml.submit.transactions import MAX_REBINDS, Place, Transactions, can_be_bound_anew
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -139,7 +139,7 @@ class _Delivery:
         place = Place(pins.chain_id, pins.contract, self._resolver.names)
         self._transactions = Transactions(self._book, self._ledger, channel.signer, self._clock, place)
         self._held: dict[int, str] = {}
-        self._rebinds: dict[int, int] = {}
+        self._tried: dict[int, list[Operation]] = {}  # refused, by entry; the next round binds it anew
 
     def run(self, timeout_s: float) -> DeliveryReport:
         self._check_pins()
@@ -314,9 +314,10 @@ class _Delivery:
     def _refuse(self, bound: _Bound, reverted: Reverted) -> None:
         error = explain(reverted.data, self._resolver.names, doing=_doing(bound))
         for entry in bound.entries:
-            races = self._rebinds.get(entry.number, 0)
-            if isinstance(error, ConflictError) and is_unpinned(entry) and races < MAX_REBINDS:
-                self._rebinds[entry.number] = races + 1  # somebody was faster; the next round binds it anew
+            tried = self._tried.setdefault(entry.number, [])
+            # Bound to the same things again, it would be refused again.
+            if can_be_bound_anew(entry, error) and bound.operation not in tried and len(tried) < MAX_REBINDS:
+                tried.append(bound.operation)
             else:
                 self._book.fail(error, entry)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from proml.errors import ConflictError, ProMLError, RefusedError, UnreachableError
+from proml.errors import ConflictError, ProMLError, RefusedError, UnknownName, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +53,11 @@ class DeliveryReport:
             RefusedError: The rules refuse it (or a UsageError says what in it cannot be).
             ConflictError: The artefact moved on.
             UnreachableError: It is safe in the outbox and waits, for a store or for another entry.
+            UnknownName: The delivery was not asked to send it.
         """
-        entry = next(e for e in self.entries if e.number == number)
+        entry = next((e for e in self.entries if e.number == number), None)
+        if entry is None:
+            raise UnknownName(f"Entry {number} was not to be sent.", hint="`proml status` shows the outbox.")
         if entry.state in ("sent", "confirmed"):
             return entry
         if number in self.errors:

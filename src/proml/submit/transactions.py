@@ -236,7 +236,7 @@ class Transactions:
         (entry,) = entries
         error = self._why(receipt)
         races = int(str(entry.detail.get("races", 0))) + 1
-        if isinstance(error, ConflictError) and is_unpinned(entry) and races <= MAX_REBINDS:
+        if can_be_bound_anew(entry, error) and races <= MAX_REBINDS:
             self._book.save(_pending(entry, {"races": races}))
         else:
             self._book.fail(error, replace(entry, gas_used=receipt.gas_used, block_number=-1))
@@ -262,15 +262,23 @@ class Transactions:
         )
 
 
-MAX_REBINDS = 5
-"""How often an intent that names no head is bound to a newer one when somebody else was faster."""
+MAX_REBINDS = 20
+"""How often an intent that leaves something open is bound anew when somebody else was faster."""
+
+_RACES = frozenset({"AlreadyRegistered", "InputNotUsable"})
 
 
-def is_unpinned(entry: Entry) -> bool:
-    """Tells whether an entry may be bound to a newer head without asking: its owner named none."""
-    if entry.intent.kind == "transition":
-        return entry.intent.body.get("expected_head") is None or bool(entry.detail.get("rebased"))
-    return entry.intent.kind == "anchor"
+def can_be_bound_anew(entry: Entry, error: ProMLError) -> bool:
+    """Tells whether what stopped an entry may be a race that binding it anew, to things as they are now, gets over.
+
+    Only what the entry's owner left open is bound anew: the head of a transition or anchor, whether an artefact has to
+    be registered on the way, and which heads its inputs have.
+    """
+    if isinstance(error, ConflictError):
+        if entry.intent.kind == "transition":
+            return entry.intent.body.get("expected_head") is None or bool(entry.detail.get("rebased"))
+        return entry.intent.kind == "anchor"
+    return isinstance(error, RefusedError) and error.rule in _RACES and entry.intent.kind == "transition"
 
 
 def _pending(entry: Entry, remembered: Mapping[str, object]) -> Entry:

@@ -1,0 +1,532 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.submit.senders import Away, Proxy, Sender, SlowLedger, history, registrations
+from tests.worlds import World, single
+
+from proml.core.calls import decode_view, encode_view
+from proml.core.digest import sha256
+from proml.core.heads import inputs_commitment
+from proml.core.intent import AnchorIntent, Use
+from proml.core.lifecycle import ROLE_BITS
+from proml.core.messages import domain_separator, session_consent_hash
+from proml.core.operation import ZERO, Grant, Session
+from proml.core.record import parse_record
+from proml.errors import ConflictError, InvalidRecord, RefusedError, UnreachableError, VerificationError
+from proml.ports import Intent
+from proml.submit import intents
+from proml.submit.anchoring import verify_anchored
+from proml.submit.deciding import drop, rebase
+from proml.submit.intents import Act, Vote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+# ------------------------------------------------------------------------------------------------------ what goes
+
+
+def test_a_registration_reaches_the_chain_with_its_record_in_the_stores(sender: Sender, name: str) -> None:
+    queued = intents.register(sender.desk, name, "code")
+    report = sender.deliver()
+    entry = report.raise_for(queued.number)
+    assert queued.record is not None
+    assert registrations(sender.world, name) == [queued.record.digest]
+    assert sender.world.store.get(queued.record.digest) == queued.record.bytes
+    assert (entry.state, entry.final, entry.raw_transaction) == ("confirmed", True, b"")
+    assert entry.gas_used > 40_000
+    assert entry.confirmed_ns >= entry.created_ns
+
+
+def test_a_transition_registers_its_artefact_in_the_same_transaction(sender: Sender, name: str) -> None:
+    number = sender.submit(name, "one")
+    entry = sender.deliver().raise_for(number)
+    assert len(registrations(sender.world, name)) == len(history(sender.world, name)) == 1
+    record = parse_record(sender.world.store.get(registrations(sender.world, name)[0]))
+    assert record.json["artefact"] == {"name": name, "kind": "code"}
+    receipt = sender.ledger.receipt(entry.transaction_hash)
+    assert len(receipt.logs) == 2
+
+
+def test_intents_of_one_artefact_go_in_order(sender: Sender, name: str) -> None:
+    numbers = [sender.submit(name, f"text {n}") for n in range(4)]
+    report = sender.deliver()
+    records = [bytes.fromhex(str(sender.entry(n).intent.body["record"])[7:]) for n in numbers]
+    assert history(sender.world, name) == records
+    assert [entry.state for entry in report.entries] == ["confirmed"] * 4
+
+
+def test_transitions_of_different_artefacts_share_a_transaction(sender: Sender, name: str) -> None:
+    names = [f"{name}-{n}" for n in range(5)]
+    for one in names:
+        intents.register(sender.desk, one, "code")
+    sender.deliver()
+    numbers = [sender.submit(one, "text") for one in names]
+    report = sender.deliver()
+    assert len({report.raise_for(number).transaction_hash for number in numbers}) == 1
+
+
+def test_a_refused_one_does_not_sink_the_others_of_its_batch(sender: Sender, name: str) -> None:
+    names = [f"{name}-{n}" for n in range(4)]
+    for one in names:
+        sender.submit(one, "text")
+    sender.deliver()
+    numbers = [sender.submit(one, "more") for one in names[:2]]
+    bad = intents.act(sender.desk, Act(names[2], "code", "review")).number  # four eyes: not by the owner
+    numbers.append(sender.submit(names[3], "more"))
+    report = sender.deliver()
+    assert [sender.state(number) for number in numbers] == ["confirmed"] * 3
+    assert sender.state(bad) == "refused"
+    with pytest.raises(RefusedError) as caught:
+        report.raise_for(bad)
+    assert caught.value.rule == "FourEyes"
+
+
+def test_more_than_a_batch_goes_in_several_transactions(sender: Sender, name: str) -> None:
+    names = [f"{name}-{n}" for n in range(53)]
+    for one in names:
+        intents.register(sender.desk, one, "code")
+    sender.deliver()
+    for one in names:
+        sender.submit(one, "text")
+    report = sender.deliver()
+    assert {entry.state for entry in report.entries} == {"confirmed"}
+    assert len({entry.transaction_hash for entry in report.entries}) == 2
+
+
+def test_only_the_named_entry_goes_with_what_it_follows(sender: Sender, name: str) -> None:
+    first, other, second, third = (
+        sender.submit(name, "one"),
+        sender.submit(f"{name}-other", "one"),
+        sender.submit(name, "two"),
+        sender.submit(name, "three"),
+    )
+    report = sender.deliver(only={second})
+    assert [entry.number for entry in report.entries] == [first, second]
+    assert [sender.state(n) for n in (first, other, second, third)] == ["confirmed", "pending", "confirmed", "pending"]
+
+
+def test_progress_is_told_entry_by_entry(sender: Sender, name: str) -> None:
+    told: list[tuple[int, int, int]] = []
+    for text in "abc":
+        sender.submit(name, text)
+    sender.deliver(progress=lambda done, total, entry: told.append((done, total, entry.number)))
+    assert told == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
+
+
+def test_delivering_an_empty_outbox_does_nothing(sender: Sender) -> None:
+    assert sender.deliver().entries == ()
+
+
+def test_delivering_again_sends_nothing_again(sender: Sender, name: str) -> None:
+    sender.submit(name, "one")
+    sender.deliver()
+    block = sender.ledger.newest().number
+    assert sender.deliver().entries == ()
+    assert sender.ledger.newest().number == block
+
+
+# --------------------------------------------------------------------------------------------------------- inputs
+
+
+def test_what_was_used_is_found_by_its_content(sender: Sender, name: str) -> None:
+    sender.submit(f"{name}-data", name)
+    sender.deliver()
+    number = sender.submit(name, "made of it", uses=(Use(content=single(name).digest),))
+    sender.deliver().raise_for(number)
+    (used,) = sender.resolver.current_inputs(sender.world.artefact(name))
+    assert (used.artefact, used.head) == (sender.world.artefact(f"{name}-data"), sender.world.head(f"{name}-data"))
+
+
+def test_what_was_used_is_found_though_it_comes_from_the_same_outbox(sender: Sender, name: str) -> None:
+    sender.submit(f"{name}-data", name)
+    number = sender.submit(name, "made of it", uses=(Use(content=single(name).digest),))
+    sender.deliver().raise_for(number)
+    assert len(sender.resolver.current_inputs(sender.world.artefact(name))) == 1
+
+
+def test_the_same_version_used_in_two_roles_is_one_input(sender: Sender, name: str) -> None:
+    sender.submit(f"{name}-data", name)
+    uses = (Use("training data", f"{name}-data"), Use("test data", f"{name}-data"))
+    sender.deliver().raise_for(1)
+    sender.deliver(only={sender.submit(name, "x", uses=uses)})
+    assert len(sender.resolver.current_inputs(sender.world.artefact(name))) == 1
+
+
+def test_a_named_input_that_does_not_exist_is_refused_in_words(sender: Sender, name: str) -> None:
+    number = sender.submit(name, "x", uses=(Use(name="no-such-data"),))
+    report = sender.deliver()
+    assert report.failed[0].number == number
+    assert "no-such-data" in report.failed[0].error
+
+
+def test_a_file_that_no_version_has_stays_in_the_record_only(sender: Sender, name: str) -> None:
+    sender.deliver(only={sender.submit(name, "x", uses=(Use(content=sha256(b"nobody has this")),))})
+    assert sender.state(1) == "confirmed"
+    assert sender.resolver.current_inputs(sender.world.artefact(name)) == ()
+
+
+def test_what_uses_something_refused_is_held_back_until_it_is_decided(sender: Sender, name: str) -> None:
+    sender.submit(f"{name}-data", "first")
+    sender.deliver()
+    bad = intents.act(sender.desk, Act(f"{name}-data", "code", "review", single("reviewed text"))).number
+    held = sender.submit(name, "made of it", uses=(Use(content=single("reviewed text").digest),))
+    report = sender.deliver()
+    assert [sender.state(n) for n in (bad, held)] == ["refused", "pending"]
+    assert f"entry {bad}" in report.waiting[held]
+    assert sender.entry(held).error == report.waiting[held]
+    drop(sender.outbox, sender.signer.address, bad)
+    sender.deliver().raise_for(held)
+    assert sender.resolver.current_inputs(sender.world.artefact(name)) == ()
+
+
+# ------------------------------------------------------------------------------------------------ votes, held inputs
+
+
+def test_a_model_goes_from_training_to_release_through_five_outboxes(
+    world: World, make_sender: Callable[..., Sender], name: str
+) -> None:
+    data, model, report = f"{name}-d", f"{name}-m", f"{name}-e"
+    world.dataset(data, name)
+    developer, verifier, client, auditor = (make_sender(who) for who in ("developer", "verifier", "client", "auditor"))
+
+    intents.act(
+        developer.desk,
+        Act(model, "model", "train", single(f"weights {name}"), (Use("training data", data),), register=True),
+    )
+    developer.deliver().raise_for(1)
+    uses = (Use("model", content=single(f"weights {name}").digest), Use("test data", data))
+    intents.act(verifier.desk, Act(report, "evaluation", "report", single(f"good {name}"), uses, register=True))
+    verifier.deliver().raise_for(1)
+    evidence = client.resolver.input_for(Use(name=report))
+    assert evidence is not None
+    vote = Vote(model, "model", "approve", world.head(model), None, inputs_commitment((evidence,)), reason="fine")
+    for voter in (client, auditor):
+        queued = intents.endorse(voter.desk, vote)
+        voter.deliver().raise_for(queued.number)
+    approval = Act(model, "model", "approve", uses=(Use("evaluation", report),), expected_head=vote.expected_head)
+    for who, wanted in ((client, approval), (developer, Act(model, "model", "release"))):
+        queued = intents.act(who.desk, wanted)
+        who.deliver().raise_for(queued.number)
+    standing = client.resolver.standing(world.artefact(model))
+    assert standing is not None
+    assert client.resolver.definition(standing.lifecycle).state_name(standing.state) == "released"
+
+
+def test_a_vote_for_an_old_head_is_a_conflict_and_cannot_be_rebased(
+    world: World, make_sender: Callable[..., Sender], name: str
+) -> None:
+    world.dataset(f"{name}-d", name)
+    world.trained(name, f"{name}-d")
+    seen = world.head(name)
+    world.act("developer", name, "train", single("swapped"), uses=(f"{name}-d",), kind="model")
+    client = make_sender("client")
+    number = intents.endorse(client.desk, Vote(name, "model", "approve", seen)).number
+    report = client.deliver()
+    with pytest.raises(ConflictError):
+        report.raise_for(number)
+    with pytest.raises(Exception, match="vote anew"):
+        rebase(client.outbox, client.signer.address, number)
+
+
+# ------------------------------------------------------------------------------------------- conflicts and refusals
+
+
+def test_the_loser_of_a_race_for_a_named_head_gets_a_conflict_and_can_rebase(
+    world: World, make_sender: Callable[..., Sender], name: str
+) -> None:
+    one = make_sender("developer", "one")
+    other = make_sender("developer", "other")
+    one.deliver(only={one.submit(name, "first")})
+    seen = world.head(name)
+    winner = one.submit(name, "winner", expected_head=seen)
+    loser = other.submit(name, "loser", expected_head=seen)
+    one.deliver().raise_for(winner)
+    with pytest.raises(ConflictError, match="moved on"):
+        other.deliver().raise_for(loser)
+    assert len(history(world, name)) == 2
+    rebase(other.outbox, other.signer.address, loser)
+    other.deliver().raise_for(loser)
+    assert len(history(world, name)) == 3
+
+
+def test_an_unnamed_head_is_whatever_it_is_at_sending(
+    world: World, make_sender: Callable[..., Sender], name: str
+) -> None:
+    one, other = make_sender("developer", "one"), make_sender("developer", "other")
+    first, second = one.submit(name, "first"), other.submit(name, "second")
+    one.deliver().raise_for(first)
+    other.deliver().raise_for(second)
+    assert len(history(world, name)) == 2
+
+
+def test_a_failed_entry_blocks_only_its_own_artefact(sender: Sender, name: str) -> None:
+    sender.submit(name, "one")
+    sender.deliver()
+    bad = intents.act(sender.desk, Act(name, "code", "review")).number
+    blocked, free = sender.submit(name, "two"), sender.submit(f"{name}-free", "one")
+    report = sender.deliver()
+    assert [sender.state(n) for n in (bad, blocked, free)] == ["refused", "pending", "confirmed"]
+    assert f"--drop {bad}" in sender.entry(blocked).error
+    with pytest.raises(UnreachableError, match=f"entry {bad}"):
+        report.raise_for(blocked)
+    drop(sender.outbox, sender.signer.address, bad)
+    sender.deliver().raise_for(blocked)
+
+
+def test_a_refused_entry_stays_refused_until_somebody_decides(sender: Sender, name: str) -> None:
+    number = intents.act(sender.desk, Act(name, "code", "submit", single("x"))).number  # not registered
+    sender.deliver()
+    intents_before = sender.entry(number)
+    assert sender.deliver().failed == (intents_before,)
+    assert "proml register" in intents_before.error
+
+
+def test_a_refused_entry_goes_when_it_is_rebased_after_the_reason_is_gone(sender: Sender, name: str) -> None:
+    number = intents.act(sender.desk, Act(name, "code", "submit", single("x"))).number
+    sender.deliver()
+    sender.world.register("developer", name, "code")
+    rebase(sender.outbox, sender.signer.address, number)
+    sender.deliver().raise_for(number)
+
+
+@pytest.mark.parametrize(("kind", "action", "word"), [("no-kind", "submit", "no-kind"), ("code", "fly", "fly")])
+def test_unknown_kinds_and_actions_are_refused_by_name(
+    sender: Sender, name: str, kind: str, action: str, word: str
+) -> None:
+    number = intents.act(sender.desk, Act(name, kind, action, single("x"), register=True)).number
+    sender.deliver()
+    assert sender.state(number) == "refused"
+    assert word in sender.entry(number).error
+
+
+def test_a_step_skipped_is_refused_by_the_contract_in_words(
+    world: World, make_sender: Callable[..., Sender], name: str
+) -> None:
+    sender = make_sender("data")
+    world.register("data", name, "dataset")
+    report = sender.deliver(only={intents.act(sender.desk, Act(name, "dataset", "publish")).number})
+    with pytest.raises(RefusedError) as caught:
+        report.raise_for(1)
+    assert caught.value.rule == "WrongState"
+    assert "registered" in str(caught.value)
+
+
+def test_somebody_who_is_no_member_is_refused(world: World, make_sender: Callable[..., Sender], name: str) -> None:
+    sender = make_sender()
+    sender.signer = type(sender.signer)(sha256(b"a stranger"))
+    report = sender.deliver(only={sender.submit(name, "x")})
+    with pytest.raises(RefusedError) as caught:
+        report.raise_for(1)
+    assert caught.value.rule == "NotAMember"
+
+
+def test_an_entry_that_cannot_be_read_is_refused_and_the_others_go(sender: Sender, name: str) -> None:
+    sender.outbox.add([Intent("broken", "transition", {"name": "x"}, "x"), Intent("odd", "teleport", {}, "")])
+    good = sender.submit(name, "x")
+    report = sender.deliver()
+    assert [entry.state for entry in report.entries] == ["refused", "refused", "confirmed"]
+    report.raise_for(good)
+    with pytest.raises(InvalidRecord, match="intent broken"):
+        report.raise_for(1)
+
+
+# ------------------------------------------------------------------------------------------ sessions, governance
+
+
+def test_a_session_key_registers_and_publishes_for_its_member(
+    world: World, make_sender: Callable[..., Sender], name: str
+) -> None:
+    member, job = make_sender("developer"), make_sender("developer", "job")
+    key = type(member.signer).generate()
+    session = Session(key.address, ROLE_BITS["contributor"], ZERO, 2**39)
+    domain = domain_separator(world.file.chain_id, world.file.contract)
+    consent = key.sign_hash(session_consent_hash(session, member=member.signer.address, domain=domain))
+    member.deliver(only={intents.grant_session(member.desk, Grant(session, consent)).number}).raise_for(1)
+    job.signer = key
+    job.submit(name, "one")
+    job.submit(name, "two")
+    assert {entry.state for entry in job.deliver().entries} == {"confirmed"}
+    standing = job.resolver.standing(world.artefact(name))
+    assert standing is not None
+    assert standing.owner == member.signer.address
+    member.deliver(only={intents.revoke_session(member.desk, key.address).number}).raise_for(2)
+    late = job.submit(name, "three")
+    assert job.deliver().failed[0].number == late
+
+
+def test_an_approval_reaches_the_chain_with_its_documents_in_the_stores(
+    world: World, make_sender: Callable[..., Sender]
+) -> None:
+    from proml.core.calls import set_quorum  # noqa: PLC0415 - only here
+
+    client = make_sender("client")
+    proposal = set_quorum(2, sha256(b"salt"))
+    queued = intents.govern(client.desk, proposal, documents=(b"{}",))
+    client.deliver().raise_for(queued.number)
+    answer = world.ledger.call(world.file.contract, encode_view("proposalOf", proposal))
+    assert decode_view("proposalOf", answer)[1] == 1
+    assert world.store.has(sha256(b"{}"))
+
+
+# --------------------------------------------------------------------------------------------------------- anchors
+
+
+def test_one_root_is_anchored_as_it_is(sender: Sender) -> None:
+    number = intents.anchor(sender.desk, sha256(b"one root"), 12).number
+    entry = sender.deliver().raise_for(number)
+    anchored = entry.detail["anchor"]
+    assert anchored == {"root": "0x" + sha256(b"one root").hex(), "leaves": 12}
+
+
+def test_many_roots_share_one_anchor_and_each_keeps_its_proof(sender: Sender) -> None:
+    roots = [sha256(b"root %d" % n) for n in range(7)]
+    sender.outbox.add([AnchorIntent(root, 3 + n).intent() for n, root in enumerate(roots)])
+    report = sender.deliver()
+    assert len({entry.transaction_hash for entry in report.confirmed}) == 1
+    assert len(report.confirmed) == 7
+    for n, entry in enumerate(report.confirmed):
+        detail = entry.detail["anchor"]
+        assert isinstance(detail, dict)
+        assert verify_anchored(roots[n], 3 + n, detail)
+        assert not verify_anchored(roots[n], 4 + n, detail)
+
+
+def test_a_members_anchors_form_a_chain(sender: Sender) -> None:
+    for n in range(3):
+        intents.anchor(sender.desk, sha256(b"chained %d" % n), 1)
+        assert len(sender.deliver().confirmed) == 1
+    assert sender.resolver.anchor_head(sender.signer.address) != ZERO
+
+
+# ---------------------------------------------------------------------------------- stores and ledgers that are away
+
+
+class AwayStore:
+    name = "s3://away"
+
+    def put(self, data: bytes) -> bytes:
+        raise UnreachableError("the store is away")
+
+    def get(self, digest: bytes) -> bytes:
+        raise UnreachableError("the store is away")
+
+    def has(self, digest: bytes) -> bool:
+        raise UnreachableError("the store is away")
+
+
+def test_nothing_is_sent_while_a_store_is_away_and_all_goes_when_it_is_back(
+    make_sender: Callable[..., Sender], name: str
+) -> None:
+    sender = make_sender(stores=[AwayStore()])
+    number = sender.submit(name, "one")
+    follower = sender.submit(name, "two")
+    report = sender.deliver()
+    assert [sender.state(n) for n in (number, follower)] == ["pending", "pending"]
+    assert "s3://away" in sender.entry(number).error
+    with pytest.raises(UnreachableError, match="the store is away"):
+        report.raise_for(number)
+    assert history(sender.world, name) == []
+    sender.stores = (sender.world.store,)
+    assert len(sender.deliver().confirmed) == 2
+
+
+def test_the_other_stores_get_their_copy_while_one_is_away(make_sender: Callable[..., Sender], name: str) -> None:
+    sender = make_sender()
+    sender.stores = (AwayStore(), sender.world.store)
+    queued = intents.register(sender.desk, name, "code")
+    sender.deliver()
+    assert queued.record is not None
+    assert sender.world.store.has(queued.record.digest)
+
+
+def test_an_entry_whose_record_is_lost_is_not_sent(make_sender: Callable[..., Sender], name: str) -> None:
+    sender = make_sender(stores=[])
+    number = sender.submit(name, "one")
+    for file in (sender.folder / "store").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    sender.deliver()
+    assert sender.state(number) == "pending"
+    assert "does not have the document" in sender.entry(number).error
+
+
+@pytest.mark.parametrize("method", ["chain_id", "finalized", "call", "estimate_gas", "fees", "nonce", "send"])
+def test_a_ledger_that_goes_away_at_any_step_loses_nothing(
+    make_sender: Callable[..., Sender], world: World, name: str, method: str
+) -> None:
+    sender = make_sender(ledger=Away(world.ledger, {method}))
+    number = sender.submit(name, "one")
+    if method == "chain_id":
+        sender.ledger = _NoChainId(world.ledger)
+    with pytest.raises(UnreachableError, match="no answer"):
+        sender.deliver()
+    assert sender.state(number) in ("pending", "sent")
+    sender.ledger = world.ledger
+    sender.deliver().raise_for(number)
+    assert len(history(world, name)) == 1
+
+
+class _NoChainId(Proxy):
+    @property
+    def chain_id(self) -> int:
+        raise UnreachableError("chain_id: no answer")
+
+
+def test_a_ledger_that_is_away_for_a_moment_is_asked_again(
+    make_sender: Callable[..., Sender], world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from proml.submit.patience import Patience  # noqa: PLC0415 - only here
+
+    monkeypatch.setattr("tests.submit.senders.IMPATIENT", Patience(tries=4, first_s=0.001))
+    sender = make_sender(ledger=Away(world.ledger, {"estimate_gas", "send", "receipt"}, calls=3))
+    sender.deliver(only={sender.submit(name, "one")}).raise_for(1)
+
+
+def test_another_chain_than_the_pinned_one_gets_nothing(
+    make_sender: Callable[..., Sender], world: World, name: str
+) -> None:
+    class Other(Proxy):
+        genesis_hash = bytes(32)
+
+    sender = make_sender(ledger=Other(world.ledger))
+    number = sender.submit(name, "one")
+    with pytest.raises(VerificationError, match="not the one of workspace"):
+        sender.deliver()
+    assert sender.state(number) == "pending"
+
+
+# --------------------------------------------------------------------------------------------------------- waiting
+
+
+def test_without_waiting_an_entry_is_left_as_sent(
+    make_sender: Callable[..., Sender], world: World, name: str
+) -> None:
+    slow = SlowLedger(world.ledger)
+    sender = make_sender(ledger=slow)
+    first, second = sender.submit(name, "one"), sender.submit(name, "two")
+    report = sender.deliver(wait=None)
+    assert [sender.state(n) for n in (first, second)] == ["sent", "pending"]
+    assert "follows entry" in report.waiting[second]
+    slow.mine()
+    sender.deliver(wait=None)
+    slow.mine()
+    assert {entry.state for entry in sender.deliver(wait=None).entries} == {"confirmed"}
+    assert len(history(world, name)) == 2
+
+
+def test_waiting_ends_after_the_time_given(make_sender: Callable[..., Sender], world: World, name: str) -> None:
+    sender = make_sender(ledger=SlowLedger(world.ledger))
+    number = sender.submit(name, "one")
+    sender.deliver(timeout_s=0.05)
+    assert sender.state(number) == "sent"
+
+
+def test_what_was_handed_in_cannot_be_dropped(make_sender: Callable[..., Sender], world: World, name: str) -> None:
+    sender = make_sender(ledger=SlowLedger(world.ledger))
+    number = sender.submit(name, "one")
+    sender.deliver(wait=None)
+    with pytest.raises(ConflictError, match="handed in already"):
+        drop(sender.outbox, sender.signer.address, number)
