@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests.worlds import World, single
@@ -10,8 +10,6 @@ from proml.core.intent import Use
 from proml.core.operation import ZERO_ADDRESS, Input
 from proml.errors import NotAvailable, UnknownName, UnreachableError
 from proml.submit.chain_resolver import ChainResolver
-
-if TYPE_CHECKING:
 
 
 @pytest.fixture
