@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IWorkspace} from "../src/IWorkspace.sol";
+import {Workspace} from "../src/Workspace.sol";
 import {WorkspaceTest} from "./WorkspaceTest.sol";
 
 /// @dev Endorsements, quorums of distinct organisations, and inputs held until release.
@@ -75,6 +76,35 @@ contract VotesTest is WorkspaceTest {
         endorse(key, release);
         (uint8 endorsed,) = ws.ballotOf(ballotOf(vote(release)));
         assertEq(endorsed, 2, "endorsed");
+    }
+
+    function test_organisations_share_no_bit() public {
+        uint16[6] memory organisations = [uint16(63), 64, 192, 320, 576, 65_535];
+        IWorkspace.Transition memory release = step(artefact, RELEASE);
+        for (uint256 i; i < 6; ++i) {
+            address account = vm.addr(1000 + i);
+            govern(1, abi.encode(IWorkspace.Member(account, organisations[i], VERIFIER)));
+            endorse(account, release);
+        }
+        (uint8 endorsed,) = ws.ballotOf(ballotOf(vote(release)));
+        assertEq(endorsed, 6, "endorsed");
+    }
+
+    function test_the_count_stays_at_255() public {
+        uint256 organisations = 258;
+        IWorkspace.Member[] memory members = new IWorkspace.Member[](organisations);
+        for (uint256 i; i < organisations; ++i) {
+            members[i] = IWorkspace.Member(vm.addr(1000 + i), uint16(i + 1), ADMIN | CONTRIBUTOR | REVIEWER);
+        }
+        ws = new Workspace(members, 2, lifecycles());
+        bytes32 large = register(vm.addr(1000), "m", MODEL);
+        act(vm.addr(1000), change(large, BUILD));
+        IWorkspace.Transition memory merge = change(large, MERGE);
+        for (uint256 i; i < organisations; ++i) {
+            endorse(vm.addr(1000 + i), merge);
+        }
+        (uint8 endorsed,) = ws.ballotOf(ballotOf(vote(merge)));
+        assertEq(endorsed, 255, "endorsed");
     }
 
     function test_votes_are_void_when_the_artefact_moved_on() public {
