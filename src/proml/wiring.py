@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from proml.ports import Clock, Ledger, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
-    from proml.submit.deliver import Wait
+    from proml.submit.deliver import Channel, Wait
     from proml.submit.intents import Desk
     from proml.submit.report import DeliveryReport
     from proml.verify.verifying import Witnesses
@@ -169,6 +169,22 @@ class Participant:
 
         return Witnesses(model=self.model, ledger=self.ledger, store=self.store)
 
+    @property
+    def channel(self) -> Channel:
+        """What a delivery speaks to; unlocks the key."""
+        from proml.submit.deliver import Channel  # noqa: PLC0415 - as above
+
+        return Channel(
+            ledger=self.ledger,
+            outbox=self.outbox,
+            signer=self.signer,
+            workspace=self.workspace,
+            resolver=self.resolver,
+            store=self.store,
+            stores=self.shared_stores,
+            clock=self.clock,
+        )
+
     def deliver(
         self, numbers: Collection[int] | None = None, *, wait: Wait = "included", progress: Sending | None = None
     ) -> DeliveryReport:
@@ -183,19 +199,15 @@ class Participant:
             UnreachableError: The ledger does not answer; nothing is lost.
             IdentityError: The key cannot be unlocked.
         """
-        from proml.submit.deliver import Channel, deliver  # noqa: PLC0415 - as above
+        from proml.submit.deliver import deliver  # noqa: PLC0415 - as above
 
-        channel = Channel(
-            ledger=self.ledger,
-            outbox=self.outbox,
-            signer=self.signer,
-            workspace=self.workspace,
-            resolver=self.resolver,
-            store=self.store,
-            stores=self.shared_stores,
-            clock=self.clock,
-        )
-        return deliver(channel, only=numbers, wait=wait, progress=progress)
+        return deliver(self.channel, only=numbers, wait=wait, progress=progress)
+
+    def check_pins(self) -> None:
+        """Raises VerificationError unless the ledger and the contract's code are those that the workspace file pins."""
+        from proml.index.follow import check_pins  # noqa: PLC0415 - as above
+
+        check_pins(self.ledger, self.workspace)
 
     def follow(self, progress: Progress | None = None, *, anew: bool = False) -> FollowReport:
         """Brings the read model up to the ledger's newest block.

@@ -18,10 +18,9 @@ from proml.core.digest import format_digest, keccak256
 from proml.core.interface import WORKSPACE_CREATED, topic
 from proml.core.lifecycle import ROLE_BITS, Definition
 from proml.core.operation import Lifecycle, Member
-from proml.core.refusal import explain
 from proml.core.workspace_file import WorkspaceFile, parse_workspace_file
-from proml.errors import ConfigError, ConflictError, InvalidLifecycle, UnreachableError, UsageError, VerificationError
-from proml.ports import Reverted, UnsignedTransaction
+from proml.errors import ConfigError, InvalidLifecycle, UsageError, VerificationError
+from proml.submit.single import Transaction, transact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,10 +28,7 @@ if TYPE_CHECKING:
 
     from proml.ports import Clock, Ledger, Receipt, Signer, Store
 
-_WAIT_S = 180.0
-_POLL_S = 0.2
 _FILE_LIMIT = 1 << 20
-_GAS_MARGIN_PERCENT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +108,15 @@ def create_workspace(charter: Charter, ledger: Ledger, signer: Signer, clock: Cl
     receipts: list[Receipt] = []
     factory = charter.factory
     if factory is None:
-        receipts.append(transact(ledger, signer, clock, None, load_contract("WorkspaceFactory").creation_code))
+        receipts.append(
+            transact(
+                ledger, signer, clock, Transaction(None, load_contract("WorkspaceFactory").creation_code, "the factory")
+            )
+        )
         factory = receipts[-1].contract
     _check_code(ledger, str(factory), load_contract("WorkspaceFactory"))
     data = encode_create(secrets.token_bytes(32), members, charter.quorum, lifecycles)
-    receipts.append(transact(ledger, signer, clock, factory, data))
+    receipts.append(transact(ledger, signer, clock, Transaction(factory, data, "creating the workspace")))
     contract = _created(receipts[-1])
     build = load_contract("Workspace")
     _check_code(ledger, contract, build)
@@ -234,41 +234,6 @@ def write_workspace_file(path: Path, file: WorkspaceFile) -> None:
     """Writes a workspace file so that only its owner can read it: it holds the name key."""
     make_private_folder(path.parent)
     write_atomically(path, file.to_bytes())
-
-
-def transact(ledger: Ledger, signer: Signer, clock: Clock, to: str | None, data: bytes) -> Receipt:
-    """Sends one transaction and waits for its block.
-
-    Raises:
-        RefusedError: It is reverted.
-        ConflictError: The account sent another transaction at the same moment.
-        UnreachableError: No answer, or no block within three minutes.
-    """
-    try:
-        gas = ledger.estimate_gas(signer.address, to, data)
-    except Reverted as error:
-        raise explain(error.data, doing="creating the workspace") from error
-    gas += gas * _GAS_MARGIN_PERCENT // 100
-    transaction = UnsignedTransaction(
-        chain_id=ledger.chain_id, nonce=ledger.nonce(signer.address), to=to, data=data, gas=gas, fees=ledger.fees()
-    )
-    digest = ledger.send(signer.sign_transaction(transaction))
-    waited = 0.0
-    while (receipt := ledger.receipt(digest)) is None:
-        if waited >= _WAIT_S:
-            raise UnreachableError(
-                f"the transaction 0x{digest.hex()} is in no block after {_WAIT_S:.0f} s.",
-                hint="Check that the chain makes blocks and that the account can pay, then try again.",
-            )
-        clock.sleep(_POLL_S)
-        waited += _POLL_S
-    if not receipt.succeeded:
-        raise ConflictError(
-            f"the transaction 0x{digest.hex()} was reverted in block {receipt.block_number}, "
-            "though it was accepted when it was tried.",
-            hint="Try again.",
-        )
-    return receipt
 
 
 def _created(receipt: Receipt) -> str:

@@ -11,6 +11,7 @@ import click
 from proml.cli import output
 from proml.cli.completion import actions, artefacts, kinds
 from proml.cli.group import command
+from proml.cli.relay import sign, signing_options
 from proml.errors import ContentError, InvalidRecord, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ _NOT_YOURS = ("schema", "type", "created", "salt", "artefact", "action", "conten
 @click.argument("name")
 @click.option("--kind", required=True, help="Its lifecycle; see `proml lifecycle list`.", shell_complete=kinds)
 @click.option("--note", "notes", multiple=True, help="A remark in its record; may be repeated.")
-def register(session: Session, name: str, kind: str, notes: tuple[str, ...]) -> None:
+@signing_options
+def register(  # one option each
+    session: Session, *, name: str, kind: str, notes: tuple[str, ...], message: Path | None, lifetime_s: int
+) -> None:
     """Register a new artefact: a name in the workspace, owned by you."""
     from proml.cli.follow import up_to_date  # noqa: PLC0415 - takes long to import
     from proml.cli.sending import send  # noqa: PLC0415 - as above
@@ -49,7 +53,17 @@ def register(session: Session, name: str, kind: str, notes: tuple[str, ...]) -> 
         up_to_date(session, participant)
         _check_kind(participant, kind)
         check_free(participant, name)
-        queued = intents.register(participant.desk, name, kind, fields={"notes": list(notes)} if notes else None)
+        fields = {"notes": list(notes)} if notes else None
+        if message is not None:
+            sign(
+                session,
+                participant,
+                lambda desk: intents.register(desk, name, kind, fields=fields),
+                message,
+                lifetime_s,
+            )
+            return
+        queued = intents.register(participant.desk, name, kind, fields=fields)
         sent = send(session, participant, [queued.number])
         up_to_date(session, participant, must=True)
         artefact = participant.model.artefact(name)
@@ -76,9 +90,10 @@ def register(session: Session, name: str, kind: str, notes: tuple[str, ...]) -> 
 @click.option("--note", "notes", multiple=True, help="A remark in the record; may be repeated.")
 @click.option("--reason", default="", help="Why, in words.")
 @click.option("--kind", default="", help="Register it first, as this kind, if it does not exist.", shell_complete=kinds)
+@signing_options
 def act(  # one option each
     session: Session, *, name: str, action: str, path: str | None, uses: tuple[str, ...], file: Path | None,
-    notes: tuple[str, ...], reason: str, kind: str,
+    notes: tuple[str, ...], reason: str, kind: str, message: Path | None, lifetime_s: int,
 ) -> None:  # fmt: skip
     """Perform a transition of an artefact, with the content at PATH if it brings any.
 
@@ -97,7 +112,7 @@ def act(  # one option each
             wanted, before = request.first(kind), ""
         else:
             wanted, before = request.next()
-        _perform(session, participant, wanted, before)
+        _perform(session, participant, wanted, before, (message, lifetime_s) if message else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +259,16 @@ def _read_record(file: Path) -> Mapping[str, Any]:
     return value
 
 
-def _perform(session: Session, participant: Participant, wanted: Act, before: str) -> None:
+def _perform(
+    session: Session, participant: Participant, wanted: Act, before: str, message: tuple[Path, int] | None
+) -> None:
     from proml.cli.follow import up_to_date  # noqa: PLC0415 - takes long to import
     from proml.cli.sending import send  # noqa: PLC0415 - as above
     from proml.submit import intents  # noqa: PLC0415 - as above
 
+    if message is not None:
+        sign(session, participant, lambda desk: intents.act(desk, wanted), *message)
+        return
     queued = intents.act(participant.desk, wanted)
     sent = send(session, participant, [queued.number])
     up_to_date(session, participant, must=True)

@@ -123,8 +123,8 @@ def propose_member(session: Session, participant: Participant, member: Member, o
         participant.workspace = replace(workspace, organisations=names)
         write_workspace_file(participant.folder.workspace_file(participant.config), participant.workspace)
         session.say(
-            f"{output.printable(organisation)} is organisation {member.organisation}; its name is in your workspace file: "
-            "hand the file out again (`proml workspace file`)."
+            f"{output.printable(organisation)} is organisation {member.organisation}; its name is in your workspace "
+            "file: hand the file out again (`proml workspace file`)."
         )
     propose(session, participant, calls.set_member(member, new_salt()))
 

@@ -105,10 +105,9 @@ def _join(session: Session, folder: Folder, file: Path, name: str) -> None:
     with session.participant() as participant:
         participant.follow()
         member = next((m for m in participant.model.members() if m.account == identity.address and m.roles), None)
-    lines = [
-        f"joined {output.colour(found.name, 'name')} as {output.printable(identity.name)}  {identity.address}"
-        f"{' (made)' if made else ''}"
-    ]
+    note = "  (made)" if made else ""
+    who = f"{output.printable(identity.name)}  {identity.address}{note}"
+    lines = [f"joined {output.colour(found.name, 'name')} as {who}"]
     if member is None:
         lines.append(
             "This identity is not a member yet: give the output of `proml id export` to an admin (set-member)."
@@ -171,9 +170,7 @@ def _what_needs_others(definitions: Sequence[Definition]) -> Iterator[str]:
 def _for_others(definition: Definition) -> list[str]:
     """The actions that nobody can take alone, whichever of their alternatives."""
     alone = {
-        step.name
-        for step in definition.transitions
-        if not (step.quorum or step.evidence or "four-eyes" in step.guards)
+        step.name for step in definition.transitions if not (step.quorum or step.evidence or "four-eyes" in step.guards)
     }
     return [action for action in definition.actions() if action not in alone]
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "act": Lazy("proml.cli.act:act", "Perform a transition of an artefact."),
     "endorse": Lazy("proml.cli.vote:endorse", "Vote for a transition that needs a quorum."),
     "reject": Lazy("proml.cli.vote:reject", "Vote against a transition that needs a quorum."),
+    "relay": Lazy("proml.cli.relay:relay", "Send a message that another member signed."),
     "run": Lazy("proml.cli.run:run", "Run a program and capture its provenance."),
     "status": Lazy("proml.cli.status:status", "State, owner, version, votes, outbox."),
     "log": Lazy("proml.cli.log:log", "The history of an artefact, newest first."),

@@ -72,7 +72,9 @@ def _deliver(session: Session, participant: Participant, *, final: bool) -> Deli
     if next(participant.outbox.entries("pending", "sent", "refused", "conflict"), None) is None:
         return None
     with output.progress("sending", quiet=session.as_json) as advance:
-        return participant.deliver(wait="final" if final else "included", progress=lambda done, total, _: advance(done, total))
+        return participant.deliver(
+            wait="final" if final else "included", progress=lambda done, total, _: advance(done, total)
+        )
 
 
 def _follow(session: Session, participant: Participant, *, rebuild: bool) -> dict[str, object]:
@@ -121,7 +123,8 @@ def _lines(report: DeliveryReport | None, recovery: Recovery, following: dict[st
     for run in recovery.closed:
         yield f"closed run {output.printable(run)}, whose process had ended"
     for path, error in recovery.failed:
-        yield f"{output.colour('run not closed:', 'bad')} {output.printable(path.name)}: {output.printable(error.message)}"
+        reason = f"{output.printable(path.name)}: {output.printable(error.message)}"
+        yield f"{output.colour('run not closed:', 'bad')} {reason}"
     entries = report.entries if report else ()
     if entries:
         yield from output.table(ENTRY_HEADINGS, [entry_row(entry) for entry in entries])

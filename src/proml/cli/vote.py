@@ -10,10 +10,12 @@ import click
 from proml.cli import output
 from proml.cli.completion import actions, artefacts
 from proml.cli.group import command
+from proml.cli.relay import sign, signing_options
 from proml.errors import ConflictError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from proml.cli.choosing import Choice
     from proml.cli.sending import Sent
@@ -33,6 +35,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
             help="What the transition will name as used; those of the open ballot by default.",
         ),
         click.option("--reason", default="", help="Why, in words."),
+        signing_options,
     )[::-1]:  # fmt: skip
         function = option(function)
     return function
@@ -47,23 +50,25 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @_options
 def endorse(  # one option each
-    session: Session, *, name: str, action: str, path: str | None, uses: tuple[str, ...], reason: str
-) -> None:
+    session: Session, *, name: str, action: str, path: str | None, uses: tuple[str, ...], reason: str,
+    message: Path | None, lifetime_s: int,
+) -> None:  # fmt: skip
     """Vote for a transition, exactly as it is to be performed: on this head, with this content and these inputs.
 
     Your vote is void when the artefact moves on. Without --use and PATH, and with one ballot open, it is for what the
     others voted on; that is shown.
     """
-    _vote(session, _Wish(name, action, path, uses, reason, approve=True))
+    _vote(session, _Wish(name, action, path, uses, reason, message, lifetime_s, approve=True))
 
 
 @command("reject", examples='proml reject tumour-model approve --reason "the test set is too small"')
 @_options
 def reject(  # one option each
-    session: Session, *, name: str, action: str, path: str | None, uses: tuple[str, ...], reason: str
-) -> None:
+    session: Session, *, name: str, action: str, path: str | None, uses: tuple[str, ...], reason: str,
+    message: Path | None, lifetime_s: int,
+) -> None:  # fmt: skip
     """Vote against a transition: signed and recorded like an endorsement."""
-    _vote(session, _Wish(name, action, path, uses, reason, approve=False))
+    _vote(session, _Wish(name, action, path, uses, reason, message, lifetime_s, approve=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class _Wish:
     path: str | None
     uses: tuple[str, ...]
     reason: str
+    message: Path | None
+    lifetime_s: int
     approve: bool
 
 
@@ -96,6 +103,9 @@ def _vote(session: Session, wish: _Wish) -> None:
             reason=wish.reason,
         )  # fmt: skip
         queue = intents.endorse if wish.approve else intents.reject
+        if wish.message is not None:
+            sign(session, participant, lambda desk: queue(desk, vote), wish.message, wish.lifetime_s)
+            return
         sent = send(session, participant, [queue(participant.desk, vote).number])
         up_to_date(session, participant, must=True)
         ballot = next(

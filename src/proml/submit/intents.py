@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proml.core.digest import format_digest
 from proml.core.intent import (
@@ -26,10 +26,18 @@ from proml.core.record import SALT_BYTES, Record, build_record
 from proml.core.words import parse_address
 
 if TYPE_CHECKING:
-    from proml.core.manifest import Manifest
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from proml.ports import Clock, Intent, Outbox, Store
+    from proml.core.manifest import Manifest
+    from proml.ports import Clock, Intent, Store
+
+
+class Intake(Protocol):
+    """What takes intents in: the outbox, or whoever signs them at once."""
+
+    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+        """Adds intents, all or none, and returns their numbers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Desk:
     """
 
     store: Store
-    outbox: Outbox
+    outbox: Intake
     clock: Clock
 
 
