@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import rlp
 from eth.rlp.logs import Log as EvmLog
 from eth.rlp.receipts import Receipt as EvmReceipt
+from rlp.codec import decode as rlp_decode
+from tests.ports.ledgers import Person, call_data, store
 from trie.hexary import HexaryTrie
 
 from proml.adapters.embedded import EmbeddedLedger
 from proml.core.digest import keccak256
-from tests.ports.ledgers import Person, call_data, store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(path: Path, probe: str, acknowledged: Path, transactions: int) -> None:
@@ -54,18 +56,16 @@ def _assert_block_whole(ledger: EmbeddedLedger, connection: sqlite3.Connection, 
     encoded, state_root = connection.execute(
         "SELECT header, state_root FROM block WHERE number = ?", (number,)
     ).fetchone()
-    header: Any = rlp.decode(encoded)  # type: ignore[no-untyped-call]
+    header: Any = rlp_decode(encoded)  # type: ignore[no-untyped-call]
     assert keccak256(encoded) == block.hash
     assert (header[0], header[3]) == (parent.hash, state_root)
-    (transaction_hash, raw) = connection.execute(
-        "SELECT hash, raw FROM executed WHERE block = ?", (number,)
-    ).fetchone()
+    (transaction_hash, raw) = connection.execute("SELECT hash, raw FROM executed WHERE block = ?", (number,)).fetchone()
     assert keccak256(raw) == transaction_hash
     assert header[4] == _root(raw)
     receipt = ledger.receipt(transaction_hash)
     assert receipt is not None
     logs = [
-        EvmLog(bytes.fromhex(log.address[2:]), [int.from_bytes(topic, "big") for topic in log.topics], log.data)
+        EvmLog(bytes.fromhex(log.address[2:]), tuple(int.from_bytes(topic, "big") for topic in log.topics), log.data)
         for log in receipt.logs
     ]
     status = b"\x01" if receipt.succeeded else b""

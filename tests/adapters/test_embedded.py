@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import rlp
 from eth_account import Account
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rlp.codec import decode as rlp_decode
+from tests.adapters.embedded_writers import assert_whole
+from tests.ports.ledgers import Person, call_data, store, word
 from trie.hexary import HexaryTrie
 
 from proml.adapters.clock import ManualClock
 from proml.adapters.embedded import EmbeddedLedger
 from proml.errors import ConfigError, ConflictError, LocalStorageError, ProMLError, UnreachableError, UsageError
 from proml.ports import LogQuery
-from tests.adapters.embedded_writers import assert_whole
-from tests.ports.ledgers import Person, call_data, store, word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 NOBODY_USER = 65534
+decoded_rlp: Callable[[bytes], Any] = rlp_decode
 
 
 @pytest.fixture
@@ -124,7 +129,7 @@ def test_a_ledger_of_a_later_format_is_refused(ledger: EmbeddedLedger, path: Pat
         EmbeddedLedger.open(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"not a database\n" * 500, b"SQLite format 3\0" + bytes(4080)])
+@pytest.mark.parametrize("content", [b"", b"x", b"not a database" * 500, b"SQLite format 3\0" + bytes(4080)])
 def test_other_bytes_are_no_ledger(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ConfigError):
@@ -132,7 +137,7 @@ def test_other_bytes_are_no_ledger(path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-# ------------------------------------------------------------------------------------------------ broken files and disks
+# ---------------------------------------------------------------------------------------------- broken files and disks
 
 
 def test_a_damaged_file_is_a_configuration_error_wherever_it_is_damaged(path: Path) -> None:
@@ -144,27 +149,36 @@ def test_a_damaged_file_is_a_configuration_error_wherever_it_is_damaged(path: Pa
     ledger.close()
     whole = path.read_bytes()
     page = 4096
+    uses: list[Callable[[EmbeddedLedger], object]] = [
+        lambda damaged: damaged.newest(),
+        lambda damaged: damaged.receipt(digest),
+        lambda damaged: damaged.logs(LogQuery(probe)),
+        lambda damaged: damaged.call(probe, store(1, 2)),
+        lambda damaged: damaged.send(raw),
+    ]
     refused = 0
     for start in range(0, len(whole), page):
         path.write_bytes(whole[:start] + b"\xa5" * page + whole[start + page :])
-        try:
-            damaged = EmbeddedLedger.open(path)
-        except ConfigError:
-            refused += 1
-            continue
-        for work in (
-            lambda d: d.newest(),
-            lambda d: d.receipt(digest),
-            lambda d: d.logs(LogQuery(probe)),
-            lambda d: d.call(probe, store(1, 2)),
-            lambda d: d.send(raw),
-        ):
+        for use in uses:
             try:
-                work(damaged)
+                damaged = EmbeddedLedger.open(path)
+                use(damaged)
+                damaged.close()
             except ConfigError:
                 refused += 1
-        damaged.close()
     assert refused > 5
+
+
+def _send_until(error: type[ProMLError], words: str, person: Person, probe: str) -> int:
+    """Sends transactions until one fails as expected; returns how many did not."""
+    for number in range(1000):
+        try:
+            person.transact(probe, store(number, 1))
+        except error as caught:
+            if words not in caught.message:
+                raise
+            return number
+    raise AssertionError(f"no {error.__name__} in a thousand transactions")
 
 
 def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
@@ -174,11 +188,7 @@ def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
     with ledger._file.reading() as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-    sent = 0
-    with pytest.raises(LocalStorageError, match="room"):
-        for number in range(1000):
-            person.transact(probe, store(number, 1))
-            sent += 1
+    sent = _send_until(LocalStorageError, "room", person, probe)
     before = ledger.newest().number
     assert before == sent + 1
     with ledger._file.reading() as connection:
@@ -201,8 +211,8 @@ def as_ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_file_that_may_not_be_written_is_said(tmp_path_factory: Any) -> None:
-    folder = Path(__import__("tempfile").mkdtemp(dir="/tmp"))
+def test_a_file_that_may_not_be_written_is_said() -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folder is closed to other users
     try:
         path = folder / "chain.sqlite"
         EmbeddedLedger.create(path).close()
@@ -214,7 +224,7 @@ def test_a_file_that_may_not_be_written_is_said(tmp_path_factory: Any) -> None:
         with as_ordinary_user(), pytest.raises(LocalStorageError):
             EmbeddedLedger.create(folder / "new.sqlite")
     finally:
-        __import__("shutil").rmtree(folder)
+        shutil.rmtree(folder)
 
 
 def test_waiting_for_another_writer_ends(ledger: EmbeddedLedger, path: Path, person: Person, probe: str) -> None:
@@ -293,7 +303,9 @@ def test_value_that_nobody_has_is_refused(ledger: EmbeddedLedger, probe: str) ->
         ledger.send(bytes(account.sign_transaction(fields).raw_transaction))
 
 
-@pytest.mark.parametrize("kind", [{"gasPrice": 0}, {"gasPrice": 0, "type": 1, "accessList": []}], ids=["legacy", "2930"])
+@pytest.mark.parametrize(
+    "kind", [{"gasPrice": 0}, {"gasPrice": 0, "type": 1, "accessList": []}], ids=["legacy", "2930"]
+)
 def test_older_kinds_of_transactions_are_taken(ledger: EmbeddedLedger, probe: str, kind: dict[str, Any]) -> None:
     account = Account.create()
     fields = {
@@ -347,14 +359,14 @@ def test_the_base_fee_stays_zero(ledger: EmbeddedLedger, path: Path, person: Per
     for number in range(3):
         person.transact(probe, store(number, 1))
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        headers = [rlp.decode(header) for (header,) in connection.execute("SELECT header FROM block")]
+        headers = [decoded_rlp(header) for (header,) in connection.execute("SELECT header FROM block")]
     assert {header[15] for header in headers} == {b""}
 
 
 def test_the_state_is_what_a_trie_built_anew_commits_to(
     ledger: EmbeddedLedger, path: Path, person: Person, probe: str
 ) -> None:
-    """Inserting, changing and deleting must lead to the one trie of the remaining content (Yellow Paper, appendix D)."""
+    """Inserting, changing and deleting must lead to the one trie of the remaining content (Yellow Paper, app. D)."""
     for number in range(20):
         person.transact(probe, store(number, number + 1))
     for number in range(0, 20, 2):
@@ -365,7 +377,7 @@ def test_the_state_is_what_a_trie_built_anew_commits_to(
         (root,) = connection.execute("SELECT state_root FROM block ORDER BY number DESC LIMIT 1").fetchone()
     accounts = leaves(nodes, root)
     assert rebuilt(accounts) == root
-    storage_roots = [rlp.decode(account)[2] for account in accounts.values()]
+    storage_roots = [decoded_rlp(account)[2] for account in accounts.values()]
     storages = [leaves(nodes, storage_root) for storage_root in storage_roots if storage_root in nodes]
     assert [len(storage) for storage in storages] == [11], "ten values and the counter"
     assert rebuilt(storages[0]) in storage_roots
@@ -374,9 +386,9 @@ def test_the_state_is_what_a_trie_built_anew_commits_to(
 def leaves(nodes: dict[bytes, bytes], node: Any, nibbles: str = "") -> dict[bytes, bytes]:
     """Returns the content of a trie, by its hashed keys."""
     if isinstance(node, bytes):
-        node = rlp.decode(nodes[node])
+        node = decoded_rlp(nodes[node])
     if len(node) == 17:
-        found = {}
+        found: dict[bytes, bytes] = {}
         for digit, child in zip("0123456789abcdef", node[:16], strict=True):
             if child:
                 found |= leaves(nodes, child, nibbles + digit)

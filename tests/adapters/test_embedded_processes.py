@@ -6,13 +6,16 @@ import multiprocessing
 import random
 import secrets
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-
-from proml.adapters.embedded import EmbeddedLedger
 from tests.adapters.embedded_writers import assert_whole, write
 from tests.ports.ledgers import Person
+
+from proml.adapters.embedded import EmbeddedLedger
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _KILLS = 20
 _DIGEST_BYTES = 32

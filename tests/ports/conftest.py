@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.ports.ledgers import Anvil, Person, find_anvil, running_anvil
@@ -12,6 +11,10 @@ from tests.ports.ledgers import Anvil, Person, find_anvil, running_anvil
 from proml.adapters.embedded import EmbeddedLedger
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.ports import Finality, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 engine = pytest.mark.engine
 
@@ -28,7 +31,7 @@ def anvil_program() -> Path:
 
 
 @pytest.fixture(scope="session")
-def anvil(anvil_program, tmp_path_factory) -> Iterator[Anvil]:
+def anvil(anvil_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
     with running_anvil(anvil_program, tmp_path_factory.mktemp("anvil")) as running:
         yield running
 
@@ -36,7 +39,7 @@ def anvil(anvil_program, tmp_path_factory) -> Iterator[Anvil]:
 @pytest.fixture(
     params=["embedded", *(pytest.param(f"anvil by {way}", marks=engine) for way in ("http", "websocket", "ipc"))]
 )
-def ledger(request, tmp_path) -> Iterator[Ledger]:
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     opened: Ledger
     if request.param == "embedded":
         opened = EmbeddedLedger.create(tmp_path / "chain.sqlite")
@@ -49,10 +52,10 @@ def ledger(request, tmp_path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def person(ledger) -> Person:
+def person(ledger: Ledger) -> Person:
     return Person(ledger)
 
 
 @pytest.fixture
-def probe(person) -> str:
+def probe(person: Person) -> str:
     return person.deploy()

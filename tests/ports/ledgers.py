@@ -10,15 +10,17 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proml.adapters.local_signer import LocalSigner
 from proml.core.digest import keccak256
 from proml.core.words import word_address
 from proml.ports import Fees, Ledger, Receipt, UnsignedTransaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ROOT = Path(__file__).parents[2]
 _PROBE = json.loads((Path(__file__).parent / "probe.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Compiles Probe.sol into probe.json with the npm compiler: ``python tests/ports/make_probe.py`` after ``make contracts``."""
+"""Compiles Probe.sol into probe.json with the npm compiler of contracts/: ``python tests/ports/make_probe.py``."""
 
 from __future__ import annotations
 

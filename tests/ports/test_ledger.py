@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import pytest
 from tests.ports.ledgers import (
     PROBE_CREATION,
@@ -18,7 +21,10 @@ from tests.ports.ledgers import (
 
 from proml.core.digest import keccak256
 from proml.errors import ConflictError, UsageError
-from proml.ports import Fees, LogQuery, Reverted
+from proml.ports import Block, Fees, Ledger, Log, LogQuery, Receipt, Reverted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOBODY = "0x00000000000000000000000000000000000000AA"
 
@@ -26,34 +32,40 @@ NOBODY = "0x00000000000000000000000000000000000000AA"
 # ------------------------------------------------------------------------------------------------ blocks
 
 
-def test_block_zero_is_the_genesis_block(ledger):
-    genesis = ledger.block(0)
+def block_at(ledger: Ledger, number: int) -> Block:
+    block = ledger.block(number)
+    assert block is not None
+    return block
+
+
+def test_block_zero_is_the_genesis_block(ledger: Ledger) -> None:
+    genesis = block_at(ledger, 0)
     assert (genesis.number, genesis.hash) == (0, ledger.genesis_hash)
 
 
-def test_every_block_names_its_parent(ledger, person, probe):
+def test_every_block_names_its_parent(ledger: Ledger, person: Person, probe: str) -> None:
     for value in range(3):
         person.transact(probe, store(1, value))
     newest = ledger.newest()
     block = newest
     while block.number > max(0, newest.number - 4):
-        parent = ledger.block(block.number - 1)
+        parent = block_at(ledger, block.number - 1)
         assert block.parent_hash == parent.hash
         assert block.timestamp >= parent.timestamp
         block = parent
 
 
-def test_the_newest_block_is_the_one_of_the_last_transaction(ledger, person, probe):
+def test_the_newest_block_is_the_one_of_the_last_transaction(ledger: Ledger, person: Person, probe: str) -> None:
     receipt = person.transact(probe, store(1, 2))
-    assert ledger.newest().hash == ledger.block(receipt.block_number).hash == receipt.block_hash
+    assert ledger.newest().hash == block_at(ledger, receipt.block_number).hash == receipt.block_hash
 
 
 @pytest.mark.parametrize("number", [10**9, 2**63, 2**70, -1])
-def test_a_block_that_is_not_there_is_none(ledger, number):
+def test_a_block_that_is_not_there_is_none(ledger: Ledger, number: int) -> None:
     assert ledger.block(number) is None
 
 
-def test_with_immediate_finality_the_newest_block_is_final(ledger, person, probe):
+def test_with_immediate_finality_the_newest_block_is_final(ledger: Ledger, person: Person, probe: str) -> None:
     assert ledger.finality.kind == "immediate"
     assert ledger.finalized() == ledger.newest().number
 
@@ -61,57 +73,60 @@ def test_with_immediate_finality_the_newest_block_is_final(ledger, person, probe
 # ------------------------------------------------------------------------------------------------ transactions
 
 
-def test_deploying_tells_the_contract_and_puts_its_code_there(ledger, person):
+def test_deploying_tells_the_contract_and_puts_its_code_there(ledger: Ledger, person: Person) -> None:
     receipt = person.transact(None, PROBE_CREATION)
     assert receipt.succeeded
+    assert receipt.contract is not None
     assert ledger.code(receipt.contract) == PROBE_RUNTIME
 
 
-def test_a_contract_made_by_a_contract_has_code(ledger, person, probe):
+def test_a_contract_made_by_a_contract_has_code(ledger: Ledger, person: Person, probe: str) -> None:
     child = created_address(person.transact(probe, call_data("create(bytes32)", 5)))
     assert ledger.code(child)
     assert ledger.call(child, call_data("answer()")) == word(42)
 
 
-def test_an_account_without_a_contract_has_no_code(ledger, person):
+def test_an_account_without_a_contract_has_no_code(ledger: Ledger, person: Person) -> None:
     assert ledger.code(person.address) == b""
 
 
-def test_a_transaction_changes_what_calls_see(ledger, person, probe):
+def test_a_transaction_changes_what_calls_see(ledger: Ledger, person: Person, probe: str) -> None:
     person.transact(probe, store(1, 2))
     assert ledger.call(probe, call_data("valueOf(bytes32)", 1)) == word(2)
 
 
-def test_a_past_block_is_called_as_it_was(ledger, person, probe):
+def test_a_past_block_is_called_as_it_was(ledger: Ledger, person: Person, probe: str) -> None:
     before = person.transact(probe, store(1, 2)).block_number
     person.transact(probe, store(1, 3))
     assert ledger.call(probe, call_data("valueOf(bytes32)", 1), block=before) == word(2)
 
 
-def test_a_reverted_transaction_is_in_a_block_and_says_so(ledger, person, probe):
+def test_a_reverted_transaction_is_in_a_block_and_says_so(ledger: Ledger, person: Person, probe: str) -> None:
     receipt = person.transact(probe, call_data("storeThenRefuse(bytes32)", 1))
     assert (receipt.succeeded, receipt.logs, receipt.contract) == (False, (), None)
     assert receipt.gas_used > 21_000
     assert ledger.call(probe, call_data("count()")) == word(0)
 
 
-def test_a_reverted_deployment_makes_no_contract(ledger, person):
+def test_a_reverted_deployment_makes_no_contract(ledger: Ledger, person: Person) -> None:
     receipt = person.transact(None, bytes.fromhex("60006000fd"))  # revert(0, 0)
     assert (receipt.succeeded, receipt.contract) == (False, None)
 
 
 @pytest.mark.parametrize(("size", "succeeds"), [(24_576, True), (24_577, False)])
-def test_code_larger_than_eip_170_allows_is_not_deployed(ledger, person, size, succeeds):
+def test_code_larger_than_eip_170_allows_is_not_deployed(
+    ledger: Ledger, person: Person, size: int, *, succeeds: bool
+) -> None:
     creation = bytes.fromhex(f"61{size:04x}6000f3")  # return(0, size): that many zero bytes
     assert person.transact(None, creation, gas=10_000_000).succeeded is succeeds
 
 
-def test_code_that_begins_with_ef_is_not_deployed(ledger, person):
+def test_code_that_begins_with_ef_is_not_deployed(ledger: Ledger, person: Person) -> None:
     creation = bytes.fromhex("60ef60005360016000f3")  # EIP-3541
     assert not person.transact(None, creation).succeeded
 
 
-def test_a_receipt_agrees_with_its_block_and_logs(ledger, person, probe):
+def test_a_receipt_agrees_with_its_block_and_logs(ledger: Ledger, person: Person, probe: str) -> None:
     receipt = person.transact(probe, call_data("storeThrice(bytes32)", 9))
     assert [log.log_index for log in receipt.logs] == [0, 1, 2, 3]
     assert [log.topics[2] for log in receipt.logs[:3]] == [word(1), word(2), word(3)]
@@ -127,42 +142,42 @@ def test_a_receipt_agrees_with_its_block_and_logs(ledger, person, probe):
         )
 
 
-def test_a_transactions_call_data_can_be_read_back(ledger, person, probe):
+def test_a_transactions_call_data_can_be_read_back(ledger: Ledger, person: Person, probe: str) -> None:
     data = store(1, 2)
     assert ledger.transaction_input(person.transact(probe, data).transaction_hash) == data
     assert ledger.transaction_input(person.transact(NOBODY, b"").transaction_hash) == b""
 
 
-def test_an_unknown_transaction_has_neither_receipt_nor_call_data(ledger):
+def test_an_unknown_transaction_has_neither_receipt_nor_call_data(ledger: Ledger) -> None:
     assert ledger.receipt(b"\x01" * 32) is None
     assert ledger.transaction_input(b"\x01" * 32) is None
 
 
-def test_a_transaction_without_call_data_or_code_succeeds(ledger, person):
+def test_a_transaction_without_call_data_or_code_succeeds(ledger: Ledger, person: Person) -> None:
     assert person.transact(NOBODY, b"").gas_used == 21_000
 
 
 # ------------------------------------------------------------------------------------------------ nonces and sending
 
 
-def test_the_nonce_counts_the_accounts_transactions(ledger, person):
+def test_the_nonce_counts_the_accounts_transactions(ledger: Ledger, person: Person) -> None:
     assert ledger.nonce(person.address) == 0
     person.deploy()
     assert ledger.nonce(person.address) == 1
 
 
-def test_a_failed_transaction_uses_its_nonce(ledger, person, probe):
+def test_a_failed_transaction_uses_its_nonce(ledger: Ledger, person: Person, probe: str) -> None:
     before = ledger.nonce(person.address)
     person.transact(probe, call_data("refuseSilently()"))
     assert ledger.nonce(person.address) == before + 1
 
 
-def test_the_hash_of_a_transaction_is_that_of_its_bytes(ledger, person):
+def test_the_hash_of_a_transaction_is_that_of_its_bytes(ledger: Ledger, person: Person) -> None:
     raw = person.sign(None, PROBE_CREATION)
     assert ledger.send(raw) == keccak256(raw)
 
 
-def test_sending_the_same_bytes_again_has_no_effect(ledger, person, probe):
+def test_sending_the_same_bytes_again_has_no_effect(ledger: Ledger, person: Person, probe: str) -> None:
     raw = person.sign(probe, store(1, 2))
     first = ledger.send(raw)
     number = mined(ledger, first).block_number
@@ -171,41 +186,39 @@ def test_sending_the_same_bytes_again_has_no_effect(ledger, person, probe):
     assert ledger.call(probe, call_data("count()")) == word(1)
 
 
-def test_another_transaction_with_a_used_nonce_is_a_conflict(ledger, person, probe):
+def test_another_transaction_with_a_used_nonce_is_a_conflict(ledger: Ledger, person: Person, probe: str) -> None:
     used = ledger.nonce(person.address)
     person.transact(probe, store(1, 2))
     with pytest.raises(ConflictError, match="nonce"):
         ledger.send(person.sign(probe, store(1, 3), nonce=used))
 
 
-def test_a_transaction_of_another_chain_is_refused(ledger, person):
+def test_a_transaction_of_another_chain_is_refused(ledger: Ledger, person: Person) -> None:
     with pytest.raises(UsageError, match=r"(?i)chain"):
         ledger.send(person.sign(NOBODY, b"", chain_id=ledger.chain_id + 1))
 
 
-def test_a_transaction_with_too_little_gas_is_refused(ledger, person):
+def test_a_transaction_with_too_little_gas_is_refused(ledger: Ledger, person: Person) -> None:
     with pytest.raises(UsageError, match="gas"):
         ledger.send(person.sign(NOBODY, b"", gas=20_999))
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x02", b"\x02\xc0", b"\xc0", b"\x7f\x01", b"not a transaction", bytes(200)])
-def test_bytes_that_are_no_transaction_are_refused(ledger, raw):
+def test_bytes_that_are_no_transaction_are_refused(ledger: Ledger, raw: bytes) -> None:
     with pytest.raises(UsageError):
         ledger.send(raw)
 
 
-def test_a_broken_signature_never_counts_as_the_account(ledger, person, probe):
+def test_a_broken_signature_never_counts_as_the_account(ledger: Ledger, person: Person, probe: str) -> None:
     raw = person.sign(probe, store(1, 2))
     broken = raw[:-1] + bytes([raw[-1] ^ 1])
     nonce = ledger.nonce(person.address)
-    try:
+    with contextlib.suppress(UsageError, ConflictError):  # it recovers to a random account, or to none
         ledger.send(broken)
-    except (UsageError, ConflictError):
-        pass  # it recovers to a random account, or to none
     assert ledger.nonce(person.address) == nonce
 
 
-def test_accounts_without_balance_can_send(ledger, person):
+def test_accounts_without_balance_can_send(ledger: Ledger, person: Person) -> None:
     assert ledger.fees() == Fees(0, 0)
     assert Person(ledger).deploy()
 
@@ -213,13 +226,13 @@ def test_accounts_without_balance_can_send(ledger, person):
 # ------------------------------------------------------------------------------------------------ calls and estimates
 
 
-def test_a_revert_carries_its_data(ledger, person, probe):
+def test_a_revert_carries_its_data(ledger: Ledger, person: Person, probe: str) -> None:
     with pytest.raises(Reverted) as caught:
         ledger.call(probe, call_data("refuse(uint256)", 7), sender=person.address)
     assert caught.value.data == REFUSED + word(7) + word(person.address)
 
 
-def test_a_revert_in_words_carries_its_data(ledger, person, probe):
+def test_a_revert_in_words_carries_its_data(ledger: Ledger, person: Person, probe: str) -> None:
     with pytest.raises(Reverted) as caught:
         ledger.call(probe, call_data("refuseInWords()"))
     assert caught.value.data[:4].hex() == "08c379a0"
@@ -227,24 +240,24 @@ def test_a_revert_in_words_carries_its_data(ledger, person, probe):
 
 
 @pytest.mark.parametrize("function", ["refuseSilently()", "fail()", "noSuchFunction()"])
-def test_a_failure_without_data_is_a_revert_without_data(ledger, probe, function):
+def test_a_failure_without_data_is_a_revert_without_data(ledger: Ledger, probe: str, function: str) -> None:
     with pytest.raises(Reverted) as caught:
         ledger.call(probe, call_data(function))
     assert caught.value.data == b""
 
 
-def test_a_call_leaves_no_trace(ledger, person, probe):
+def test_a_call_leaves_no_trace(ledger: Ledger, person: Person, probe: str) -> None:
     number = ledger.newest().number
     ledger.call(probe, store(1, 2), sender=person.address)
     assert ledger.newest().number == number
     assert ledger.call(probe, call_data("count()")) == word(0)
 
 
-def test_calling_where_nothing_is_answers_nothing(ledger):
+def test_calling_where_nothing_is_answers_nothing(ledger: Ledger) -> None:
     assert ledger.call(NOBODY, b"\x01\x02\x03\x04") == b""
 
 
-def test_the_contract_sees_the_chain_it_is_on(ledger, person, probe):
+def test_the_contract_sees_the_chain_it_is_on(ledger: Ledger, person: Person, probe: str) -> None:
     answer = ledger.call(probe, call_data("surroundings()"))
     chain, number, time, parent, fee = (answer[at : at + 32] for at in range(0, 160, 32))
     newest = ledger.newest()
@@ -266,7 +279,7 @@ def test_the_contract_sees_the_chain_it_is_on(ledger, person, probe):
     ],
     ids=["one write", "three writes", "a refund", "a creation", "nested calls"],
 )
-def test_the_estimated_gas_suffices(ledger, person, probe, data):
+def test_the_estimated_gas_suffices(ledger: Ledger, person: Person, probe: str, data: bytes) -> None:
     person.transact(probe, store(77, 1))
     gas = ledger.estimate_gas(person.address, probe, data)
     receipt = person.transact(probe, data, gas=gas)
@@ -274,19 +287,19 @@ def test_the_estimated_gas_suffices(ledger, person, probe, data):
     assert gas <= receipt.gas_used * 1.6
 
 
-def test_the_estimated_gas_suffices_to_deploy(ledger, person):
+def test_the_estimated_gas_suffices_to_deploy(ledger: Ledger, person: Person) -> None:
     gas = ledger.estimate_gas(person.address, None, PROBE_CREATION)
     assert person.transact(None, PROBE_CREATION, gas=gas).succeeded
 
 
-def test_estimating_what_is_refused_raises_its_data(ledger, person, probe):
+def test_estimating_what_is_refused_raises_its_data(ledger: Ledger, person: Person, probe: str) -> None:
     with pytest.raises(Reverted) as caught:
         ledger.estimate_gas(person.address, probe, call_data("storeThenRefuse(bytes32)", 1))
     assert caught.value.data == REFUSED + word(7) + word(person.address)
 
 
 @pytest.mark.parametrize("address", ["", "0x", "0x12", "nonsense", "0x" + "1" * 39, "0x" + " 1" * 20])
-def test_what_is_no_address_is_refused(ledger, address):
+def test_what_is_no_address_is_refused(ledger: Ledger, address: str) -> None:
     with pytest.raises(UsageError):
         ledger.call(address, b"")
     with pytest.raises(UsageError):
@@ -297,20 +310,20 @@ def test_what_is_no_address_is_refused(ledger, address):
 
 
 @pytest.fixture
-def stored(person, probe):
+def stored(person: Person, probe: str) -> list[Receipt]:
     """Three blocks with one event each: key 1 twice, key 2 once."""
     return [person.transact(probe, store(key, value)) for key, value in [(1, 10), (2, 20), (1, 30)]]
 
 
-def values(logs):
+def values(logs: Sequence[Log]) -> list[int]:
     return [int.from_bytes(log.topics[2], "big") for log in logs]
 
 
-def test_logs_of_a_contract_come_in_chain_order(ledger, probe, stored):
+def test_logs_of_a_contract_come_in_chain_order(ledger: Ledger, probe: str, stored: list[Receipt]) -> None:
     assert values(ledger.logs(LogQuery(address=probe))) == [10, 20, 30]
 
 
-def test_the_logs_are_those_of_the_receipts(ledger, probe, stored):
+def test_the_logs_are_those_of_the_receipts(ledger: Ledger, probe: str, stored: list[Receipt]) -> None:
     assert list(ledger.logs(LogQuery(address=probe))) == [log for receipt in stored for log in receipt.logs]
 
 
@@ -326,49 +339,55 @@ def test_the_logs_are_those_of_the_receipts(ledger, probe, stored):
         (((STORED,), (), (), ()), [10, 20, 30]),
     ],
 )
-def test_logs_are_found_by_topics(ledger, probe, stored, topics, expected):
+def test_logs_are_found_by_topics(
+    ledger: Ledger, probe: str, stored: list[Receipt], topics: tuple[tuple[bytes, ...], ...], expected: list[int]
+) -> None:
     assert values(ledger.logs(LogQuery(address=probe, topics=topics))) == expected
 
 
-def test_logs_are_found_by_their_fourth_topic_without_an_address(ledger, person, stored):
+def test_logs_are_found_by_their_fourth_topic_without_an_address(
+    ledger: Ledger, person: Person, stored: list[Receipt]
+) -> None:
     assert values(ledger.logs(LogQuery(topics=((), (), (), (word(person.address),))))) == [10, 20, 30]
 
 
-def test_logs_are_found_by_range(ledger, probe, stored):
+def test_logs_are_found_by_range(ledger: Ledger, probe: str, stored: list[Receipt]) -> None:
     second = stored[1].block_number
     assert values(ledger.logs(LogQuery(probe, (), second, second))) == [20]
     assert values(ledger.logs(LogQuery(probe, (), second))) == [20, 30]
     assert values(ledger.logs(LogQuery(probe, (), 0, second))) == [10, 20]
 
 
-def test_a_range_beyond_the_newest_block_is_empty(ledger, probe, stored):
+def test_a_range_beyond_the_newest_block_is_empty(ledger: Ledger, probe: str, stored: list[Receipt]) -> None:
     newest = ledger.newest().number
     assert list(ledger.logs(LogQuery(probe, (), newest + 1))) == []
     assert list(ledger.logs(LogQuery(probe, (), 5, 4))) == []
 
 
-def test_logs_with_fewer_topics_than_asked_for_do_not_match(ledger, person, probe):
+def test_logs_with_fewer_topics_than_asked_for_do_not_match(ledger: Ledger, person: Person, probe: str) -> None:
     person.transact(probe, call_data("storeThrice(bytes32)", 1))
     assert len(ledger.logs(LogQuery(address=probe))) == 4
     assert len(ledger.logs(LogQuery(address=probe, topics=((STORED,),)))) == 3
 
 
-def test_thousands_of_accepted_words_are_one_query(ledger, probe, stored):
+def test_thousands_of_accepted_words_are_one_query(ledger: Ledger, probe: str, stored: list[Receipt]) -> None:
     accepted = tuple(word(number) for number in range(2500))
     assert values(ledger.logs(LogQuery(probe, ((STORED,), accepted)))) == [10, 20, 30]
 
 
-def test_more_than_four_topics_are_refused(ledger):
+def test_more_than_four_topics_are_refused(ledger: Ledger) -> None:
     with pytest.raises(UsageError):
         ledger.logs(LogQuery(topics=((STORED,),) * 5))
 
 
-def test_another_contracts_logs_are_not_mixed_in(ledger, person, probe, stored):
+def test_another_contracts_logs_are_not_mixed_in(
+    ledger: Ledger, person: Person, probe: str, stored: list[Receipt]
+) -> None:
     other = person.deploy()
     person.transact(other, store(1, 99))
     assert values(ledger.logs(LogQuery(address=probe))) == [10, 20, 30]
 
 
-def test_closing_twice_is_fine(ledger):
+def test_closing_twice_is_fine(ledger: Ledger) -> None:
     ledger.close()
     ledger.close()

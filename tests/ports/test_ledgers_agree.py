@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import rlp
+from rlp.codec import decode as rlp_decode
+from tests.ports.ledgers import Person, call_data, running_anvil, store
 
 from proml.adapters.embedded import EmbeddedLedger
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.core.digest import keccak256
-from tests.ports.ledgers import Person, call_data, running_anvil, store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.engine
 
@@ -25,7 +27,7 @@ def stored_header(path: Path, number: int) -> Any:
     (encoded, block_hash) = connection.execute("SELECT header, hash FROM block WHERE number = ?", (number,)).fetchone()
     connection.close()
     assert keccak256(encoded) == block_hash
-    return rlp.decode(encoded)  # type: ignore[no-untyped-call]
+    return rlp_decode(encoded)  # type: ignore[no-untyped-call]
 
 
 def test_both_ledgers_build_the_same_blocks(anvil_program: Path, tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_both_ledgers_build_the_same_blocks(anvil_program: Path, tmp_path: Path)
             ours, theirs = person.transact(probe, data), twin.transact(probe, data)
             assert (ours.gas_used, ours.succeeded) == (theirs.gas_used, theirs.succeeded)
             assert [(log.topics, log.data) for log in ours.logs] == [(log.topics, log.data) for log in theirs.logs]
-            block = running.ask("eth_getBlockByNumber", hex(theirs.block_number), False)
+            block = running.ask("eth_getBlockByNumber", hex(theirs.block_number), False)  # noqa: FBT003  (as JSON-RPC has it)
             header = stored_header(tmp_path / "chain.sqlite", ours.block_number)
             for name, place in _COMMITTED.items():
                 if (name, data) != ("stateRoot", erase):

@@ -11,10 +11,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proml.errors import ConfigError, LocalStorageError, ProMLError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # "PrML" in ASCII: tells an embedded ledger from any other SQLite file.
 _APPLICATION_ID = 0x50724D4C

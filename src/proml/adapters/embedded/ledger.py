@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ from proml.errors import ConfigError, ProMLError, UsageError
 from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from proml.adapters.embedded.machine import Machine
 
 _NANOSECONDS = 1_000_000_000

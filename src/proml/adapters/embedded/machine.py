@@ -9,9 +9,8 @@ its header holds the true parent hash, state root, transactions root, receipts r
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from proml.adapters.embedded.quick_import import put_off_bls
 
@@ -19,7 +18,6 @@ put_off_bls()
 
 # ruff: noqa: E402 - py-evm is imported after that
 
-from eth.abc import AtomicWriteBatchAPI, ComputationAPI, SignedTransactionAPI
 from eth.constants import BLANK_ROOT_HASH, ZERO_ADDRESS, ZERO_HASH32
 from eth.db.account import AccountDB
 from eth.db.backends.base import BaseAtomicDB
@@ -41,6 +39,11 @@ from trie.hexary import HexaryTrie
 from proml.adapters.embedded.blocks import Call, Head, MinedBlock, RawLog, SignedTransaction
 from proml.errors import ConflictError, UsageError
 from proml.ports import Reverted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from eth.abc import AtomicWriteBatchAPI, ComputationAPI, SignedTransactionAPI
 
 # So large that no block uses half of it: the base fee of EIP-1559 then never leaves zero.
 BLOCK_GAS_LIMIT = 2**44
@@ -143,7 +146,7 @@ class Machine:
         )
         for key, value in nodes.written.items():
             self._cache[key] = value
-        accounts = cast(_Accounts, state._account_db)  # noqa: SLF001  (py-evm names no other way to its account database)
+        accounts = cast("_Accounts", state._account_db)  # noqa: SLF001  (py-evm names no other way to its account database)
         succeeded = not computation.is_error
         return MinedBlock(
             head=Head(header.block_number, header.hash, timestamp, header.state_root),
@@ -206,7 +209,7 @@ class Machine:
         )
         if gas < unsigned.intrinsic_gas:
             raise UsageError(f"expected data that {gas} gas can carry, found {len(call.data)} bytes")
-        computation = _apply(state, cast(SignedTransactionAPI, SpoofTransaction(unsigned, from_=call.sender)))
+        computation = _apply(state, cast("SignedTransactionAPI", SpoofTransaction(unsigned, from_=call.sender)))
         if computation.is_error:
             raise Reverted(computation.output if isinstance(computation.error, Revert) else b"")
         return computation, gas - computation.get_gas_remaining()
@@ -272,7 +275,7 @@ class _Nodes(BaseAtomicDB):
     @contextlib.contextmanager
     def atomic_batch(self) -> Iterator[AtomicWriteBatchAPI]:
         # The SQLite transaction of the whole block is what makes it atomic.
-        yield cast(AtomicWriteBatchAPI, self)
+        yield cast("AtomicWriteBatchAPI", self)
 
 
 class _Accounts(AccountDB):

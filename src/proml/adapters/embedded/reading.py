@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proml.adapters.embedded.blocks import Head
 from proml.core.words import address_bytes, checksum_address
 from proml.errors import UsageError
 from proml.ports import Block, Log, LogQuery, Receipt
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _MOST_TOPICS = 4
 _LARGEST_SQL_INTEGER = 2**63 - 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
+from typing import TYPE_CHECKING
 
-from proml.adapters.embedded.blocks import Head, MinedBlock
+if TYPE_CHECKING:
+    import sqlite3
+
+    from proml.adapters.embedded.blocks import Head, MinedBlock
 
 _NO_TOPICS = (None, None, None, None)
 

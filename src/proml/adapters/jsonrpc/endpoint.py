@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proml.adapters.jsonrpc.transport import (
     Limits,
@@ -18,7 +17,11 @@ from proml.adapters.jsonrpc.transport import (
     without_secrets,
 )
 from proml.errors import ConfigError, ProMLError, UnreachableError
-from proml.ports import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from proml.ports import Clock
 
 _ATTEMPTS_WHEN_THROTTLED = 4
 _FIRST_WAIT_S = 0.25

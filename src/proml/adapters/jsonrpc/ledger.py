@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from proml.adapters.clock import SystemClock
 from proml.adapters.jsonrpc.answers import Reader
@@ -16,6 +15,9 @@ from proml.core.digest import keccak256
 from proml.core.words import address_bytes, checksum_address
 from proml.errors import ConflictError, UnreachableError, UsageError
 from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _DEFAULT_LIMITS = Limits(timeout_s=30.0, answer_bytes=64 * 2**20)
 # What go-ethereum takes per position of a topics filter.

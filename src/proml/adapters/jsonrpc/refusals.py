@@ -6,10 +6,12 @@ Seen in go-ethereum, Erigon, Besu, Nethermind, Reth, Anvil, Hardhat, Ganache and
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proml.adapters.jsonrpc.endpoint import RpcError
 from proml.ports import Reverted
+
+if TYPE_CHECKING:
+    from proml.adapters.jsonrpc.endpoint import RpcError
 
 # go-ethereum's code for "execution reverted" (its data is the revert data); Parity's descendants use -32015.
 _REVERT_CODES = (3, -32015)
@@ -22,7 +24,7 @@ _FAILED = re.compile(
 )
 _KNOWN = re.compile(r"already.?known|known transaction|already imported|already in (the )?mempool", re.IGNORECASE)
 _NONCE = re.compile(
-    r"nonce.{0,20}too (low|high|distant|far)|nonce_too_low|invalid.{0,12}nonce|oldnonce|nonce.*(used|lower)"
+    r"nonce.{0,20}too (low|high|distant|far)|nonce_too_low|invalid.{0,20}nonce|oldnonce|nonce.*(used|lower)"
     r"|replacement transaction|underpriced.*replace|transaction with the same nonce",
     re.IGNORECASE,
 )
