@@ -6,14 +6,16 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proml.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Person:
     def ask(self, *words: object, **environment: str) -> Answer:
         out, err = io.StringIO(), io.StringIO()
         chosen = {"PROML_HOME": str(self.home), **self.environment, **environment}
-        with _environment(chosen), contextlib.chdir(self.folder):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = main([str(word) for word in words])
+        streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+        with _environment(chosen), contextlib.chdir(self.folder), streams[0], streams[1]:
+            code = main([str(word) for word in words])
         return Answer(code, out.getvalue(), err.getvalue())
 
     def json(self, *words: object, code: int = 0, **environment: str) -> Any:

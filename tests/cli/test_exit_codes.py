@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import pytest
+import click
 
 from proml.cli import failure
 from proml.cli.group import Command
@@ -22,21 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Person
+    import pytest
+    from tests.cli.conftest import Person
 
 
-@contextlib.contextmanager
-def moved_away(path: Path):
-    hidden = path.with_name(path.name + ".away")
-    path.rename(hidden)
-    try:
-        yield
-    finally:
-        hidden.rename(path)
-
-
-def unreachable(person: Person) -> dict[str, str]:
-    return {"PROML_LEDGER": "http://127.0.0.1:9", "PROML_HOME": str(person.home)}
+NOWHERE = "http://127.0.0.1:9"
 
 
 def test_usage_is_2_and_points_to_help(alone: Person) -> None:
@@ -69,10 +58,10 @@ def test_an_unreachable_ledger_is_5_and_loses_nothing(alone: Person) -> None:
     alone.write("u", "1")
     alone("act", "offline", "collect", "u", "--kind", "source")
     alone.write("u", "2")
-    answer = alone.json("act", "offline", "collect", "u", code=5, **unreachable(alone))
+    answer = alone.json("act", "offline", "collect", "u", code=5, PROML_LEDGER=NOWHERE)
     assert f"entry {answer['entry']}" in answer["error"]["message"]
     assert "proml sync" in answer["error"]["hint"]
-    alone.json("sync", code=5, **unreachable(alone))
+    alone.json("sync", code=5, PROML_LEDGER=NOWHERE)
     sent = alone.json("sync")
     assert [entry["state"] for entry in sent["entries"]] == ["confirmed"]
     assert alone.json("status", "offline")["artefacts"][0]["version"] == 2
@@ -80,15 +69,15 @@ def test_an_unreachable_ledger_is_5_and_loses_nothing(alone: Person) -> None:
 
 def test_reading_goes_on_while_the_ledger_is_unreachable_and_says_so(alone: Person) -> None:
     alone("status")
-    answer = alone("status", **unreachable(alone))
+    answer = alone("status", PROML_LEDGER=NOWHERE)
     assert "the ledger does not answer" in answer.err
-    assert "unreachable" in alone.json("status", **unreachable(alone))["following"]
+    assert "unreachable" in alone.json("status", PROML_LEDGER=NOWHERE)["following"]
 
 
 def test_a_gate_does_not_pass_while_the_ledger_is_unreachable(alone: Person) -> None:
     alone.write("gate", "1")
     alone("act", "gated", "collect", "gate", "--kind", "source")
-    alone("verify", "gate", code=5, **unreachable(alone))
+    alone("verify", "gate", code=5, PROML_LEDGER=NOWHERE)
 
 
 def test_a_conflict_is_6_and_can_be_rebased_or_dropped(alone: Person) -> None:
@@ -96,7 +85,7 @@ def test_a_conflict_is_6_and_can_be_rebased_or_dropped(alone: Person) -> None:
     alone("act", "raced", "collect", "c", "--kind", "source")
     for text in ("2", "3"):
         alone.write("c", text)
-        alone("act", "raced", "collect", "c", code=5, **unreachable(alone))
+        alone("act", "raced", "collect", "c", code=5, PROML_LEDGER=NOWHERE)
     # The first is bound to the head that was seen; a copy of this folder's key moves the artefact on meanwhile.
     other = alone.folder / "other"
     other.mkdir()
@@ -113,7 +102,7 @@ def test_a_conflict_is_6_and_can_be_rebased_or_dropped(alone: Person) -> None:
 def test_a_dropped_entry_is_not_sent(alone: Person) -> None:
     alone.write("d", "1")
     alone("act", "dropped", "collect", "d", "--kind", "source")
-    answer = alone.json("act", "dropped", "collect", "d", code=5, **unreachable(alone))
+    answer = alone.json("act", "dropped", "collect", "d", code=5, PROML_LEDGER=NOWHERE)
     assert alone.json("sync", "--drop", answer["entry"])["entries"] == []
     assert alone.json("status", "dropped")["artefacts"][0]["seq"] == 1
     alone("sync", "--drop", 99_999, code=2)
@@ -176,8 +165,6 @@ def test_with_json_an_error_is_a_document(capsys: pytest.CaptureFixture[str]) ->
 
 def test_facts_known_before_the_error_are_in_its_document(capsys: pytest.CaptureFixture[str]) -> None:
     def callback(**_: object) -> None:
-        import click
-
         click.get_current_context().ensure_object(Session).facts["entry"] = 7
         raise RefusedError("no")
 
@@ -185,15 +172,20 @@ def test_facts_known_before_the_error_are_in_its_document(capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out)["entry"] == 7
 
 
-def start(person: Person, *words: str, **streams: object) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PROML_HOME": str(person.home)}
-    return subprocess.Popen([sys.executable, "-m", "proml", *words], cwd=person.folder, env=environment, **streams)
+def start(person: Person, *words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "proml", *words],
+        cwd=person.folder,
+        env={**os.environ, "PROML_HOME": str(person.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def test_a_closed_pipe_is_quiet(alone: Person) -> None:
     for n in range(3):
         alone("register", f"piped-{n}", "--kind", "source")
-    process = start(alone, "status", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = start(alone, "status", "--json")
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
@@ -207,11 +199,9 @@ def test_ctrl_c_ends_a_real_process_with_130_and_no_traceback(newcomer: Callable
     person("init")
     (person.folder / "big").write_bytes(b"")
     os.truncate(person.folder / "big", 40 << 30)
-    process = start(person, "act", "big", "collect", "big", "--kind", "source", stderr=subprocess.PIPE)
-    assert process.stderr is not None
+    process = start(person, "act", "big", "collect", "big", "--kind", "source")
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    err = process.stderr.read().decode()
-    process.stderr.close()
-    assert process.wait() == 130, err
-    assert "Traceback" not in err
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err

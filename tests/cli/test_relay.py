@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Person, Study
+    from tests.cli.conftest import Person, Study
 
 
 def test_a_signed_transition_counts_as_its_signers_and_cannot_be_sent_twice(study: Study) -> None:

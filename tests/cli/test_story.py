@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Person, Study
+    from tests.cli.conftest import Person, Study
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,8 @@ def test_a_vote_does_not_outlive_a_change_of_content(study: Study) -> None:
     auditor("endorse", "moving", "approve")
     developer.write("v2.bin", "two")
     developer("act", "moving", "train", "v2.bin", "--use", "moving-data")
-    assert operator.json("act", "moving", "approve", "--use", "moving-report", code=3)["error"]["rule"] == "QuorumMissing"
+    refused = operator.json("act", "moving", "approve", "--use", "moving-report", code=3)
+    assert refused["error"]["rule"] == "QuorumMissing"
 
 
 def test_diff_names_what_changed_between_versions(study: Study) -> None:
@@ -135,7 +136,8 @@ def test_verify_is_a_gate(evaluated: Study) -> None:
 def test_a_run_is_recorded_and_sent_by_sync(alone: Person) -> None:
     alone.write("in.csv", "1")
     alone("act", "rows", "collect", "in.csv", "--kind", "source")
-    ran = alone("run", "--use", "rows", "--publish", "summary=out.txt", "--kind", "source", "--", "cp", "in.csv", "out.txt")
+    copy = ("cp", "in.csv", "out.txt")
+    ran = alone("run", "--use", "rows", "--publish", "summary=out.txt", "--kind", "source", "--", *copy)
     assert "summary" in ran.err
     sent = alone.json("sync")
     assert {entry["state"] for entry in sent["entries"]} == {"confirmed"}
