@@ -6,12 +6,14 @@ times are Unix seconds unless the name says otherwise. An adapter raises only er
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from proml.core.intent import Intent as Intent  # noqa: PLC0414, TC001 - of the outbox's port, kept with its kinds
 from proml.errors import ProMLError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 # --------------------------------------------------------------------------------------------------------- ledger
 
@@ -131,11 +133,19 @@ class Ledger(Protocol):
     """An Ethereum chain."""
 
     @property
-    def chain_id(self) -> int: ...
+    def chain_id(self) -> int:
+        """The chain's EIP-155 id."""
+        ...
+
     @property
-    def genesis_hash(self) -> bytes: ...
+    def genesis_hash(self) -> bytes:
+        """Hash of block 0."""
+        ...
+
     @property
-    def finality(self) -> Finality: ...
+    def finality(self) -> Finality:
+        """When a block counts as final."""
+        ...
 
     def newest(self) -> Block:
         """Returns the newest block."""
@@ -210,7 +220,9 @@ class Signer(Protocol):
     """An account's private key, wherever it is held."""
 
     @property
-    def address(self) -> str: ...
+    def address(self) -> str:
+        """The account's address."""
+        ...
 
     def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
         """Returns the signed raw transaction (EIP-2718 envelope)."""
@@ -247,23 +259,6 @@ class Store(Protocol):
 
 
 # --------------------------------------------------------------------------------------------------------- outbox
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """Something a participant wants on chain, as the outbox keeps it.
-
-    Attributes:
-        key: Unique key, chosen by who adds it; adding the same key again has no effect.
-        kind: ``register``, ``transition``, ``endorse``, ``anchor``, ``grant``, ``revoke`` or ``govern``.
-        body: JSON-compatible; the fields of each kind are documented in :mod:`proml.submit`.
-        artefact: Name of the artefact concerned; intents of one artefact are sent in order. Empty if none.
-    """
-
-    key: str
-    kind: str
-    body: Mapping[str, object]
-    artefact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +337,40 @@ class SenderLock(Protocol):
 
     def __enter__(self) -> None: ...
     def __exit__(self, *exc: object) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------------------- messages
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedMessage:
+    """A message that was signed here and handed out for others to send.
+
+    Attributes:
+        contract: The workspace.
+        signer: Who signed it.
+        nonce: Its number.
+        deadline: Unix time, in seconds, after which it is void.
+        name: Where it was written, for people.
+    """
+
+    contract: str
+    signer: str
+    nonce: int
+    deadline: int
+    name: str
+
+
+class IssuedMessages(Protocol):
+    """Remembers the messages that were handed out, whose numbers the chain does not know before they are used."""
+
+    def add(self, message: IssuedMessage) -> None:
+        """Remembers a message durably."""
+        ...
+
+    def all(self) -> Sequence[IssuedMessage]:
+        """Returns all, oldest first."""
+        ...
 
 
 # ---------------------------------------------------------------------------------------------------------- clock

@@ -18,7 +18,6 @@ from typing import NoReturn
 from proml.core.digest import format_digest, parse_digest
 from proml.core.operation import ZERO_ADDRESS, Input
 from proml.errors import InvalidRecord
-from proml.ports import Intent
 
 MAX_INPUTS = 4096
 """More inputs than this in one transition are a mistake; the block's gas would not hold them either."""
@@ -26,6 +25,23 @@ MAX_INPUTS = 4096
 _HEX = re.compile(r"0x([0-9a-fA-F]{2})*")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _WORD_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Something a participant wants on chain, as the outbox keeps it.
+
+    Attributes:
+        key: Unique key, chosen by who adds it; adding the same key again has no effect.
+        kind: ``register``, ``transition``, ``endorse``, ``anchor``, ``grant``, ``revoke``, ``govern`` or ``relay``.
+        body: JSON-compatible; the fields of each kind are those of the dataclasses below.
+        artefact: Name of the artefact concerned; intents of one artefact are sent in order. Empty if none.
+    """
+
+    key: str
+    kind: str
+    body: Mapping[str, object]
+    artefact: str = ""
 
 
 def new_key(prefix: str) -> str:
@@ -221,8 +237,51 @@ class GovernIntent:
         return Intent(key or new_key("govern"), "govern", body)
 
 
+@dataclass(frozen=True, slots=True)
+class RelayIntent:
+    """Send what another one signed; it is about no artefact of the sender's, so it holds none of its entries up.
+
+    Attributes:
+        call: Data of the direct call that was signed.
+        signer: Who signed it.
+        nonce: The signer's number of the message.
+        deadline: Unix time, in seconds, after which it is void.
+        signature: The signature.
+        summary: What it does, in words.
+        documents: As in :class:`RegisterIntent`.
+    """
+
+    call: bytes
+    signer: str
+    nonce: int
+    deadline: int
+    signature: bytes
+    summary: str = ""
+    documents: tuple[bytes, ...] = ()
+
+    def intent(self, key: str = "") -> Intent:
+        """Returns the intent for the outbox, under this key or a new one."""
+        body = {
+            "call": _hex(self.call),
+            "signer": self.signer,
+            "nonce": self.nonce,
+            "deadline": self.deadline,
+            "signature": _hex(self.signature),
+            "summary": self.summary,
+            **_documents(self.documents),
+        }
+        return Intent(key or new_key("relay"), "relay", body)
+
+
 TypedIntent = (
-    RegisterIntent | TransitionIntent | EndorseIntent | AnchorIntent | GrantIntent | RevokeIntent | GovernIntent
+    RegisterIntent
+    | TransitionIntent
+    | EndorseIntent
+    | AnchorIntent
+    | GrantIntent
+    | RevokeIntent
+    | GovernIntent
+    | RelayIntent
 )
 
 
@@ -385,6 +444,18 @@ def _govern(body: _Body) -> GovernIntent:
     return GovernIntent(body.number("action"), body.hex("salt"), data, body.digests("documents"))
 
 
+def _relay(body: _Body) -> RelayIntent:
+    return RelayIntent(
+        call=body.hex("call", length=None),
+        signer=body.address("signer"),
+        nonce=body.number("nonce"),
+        deadline=body.number("deadline"),
+        signature=body.hex("signature", length=None),
+        summary=body.text("summary", default=""),
+        documents=body.digests("documents"),
+    )
+
+
 _READERS: dict[str, Callable[[_Body], TypedIntent]] = {
     "register": _register,
     "transition": _transition,
@@ -393,6 +464,7 @@ _READERS: dict[str, Callable[[_Body], TypedIntent]] = {
     "grant": _grant,
     "revoke": _revoke,
     "govern": _govern,
+    "relay": _relay,
 }
 
 
