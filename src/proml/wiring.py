@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from proml.core.message_file import Message
     from proml.core.workspace_file import WorkspaceFile
     from proml.identity import Identities, Identity
     from proml.index.follow import Progress
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
-    from proml.ports import Clock, Ledger, Outbox, Signer, Store
+    from proml.ports import Clock, IssuedMessages, Ledger, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
     from proml.submit.deliver import Channel, Wait
@@ -117,6 +118,13 @@ class Participant:
         return outbox
 
     @cached_property
+    def issued(self) -> IssuedMessages:
+        """The messages that were signed here for others to send."""
+        from proml.adapters.issued_file import IssuedFile  # noqa: PLC0415 - as above
+
+        return IssuedFile(self.folder.messages_file)
+
+    @cached_property
     def store(self) -> Store:
         """The local store; what it does not have is read from the workspace's stores."""
         from proml.adapters.store_folder import FolderStore  # noqa: PLC0415 - as above
@@ -203,6 +211,13 @@ class Participant:
 
         return deliver(self.channel, only=numbers, wait=wait, progress=progress)
 
+    def check_message(self, message: Message) -> None:
+        """Checks a message that another one signed, as :func:`proml.submit.relaying.check`, which see."""
+        from proml.adapters.local_signer import recover_address  # noqa: PLC0415 - as above
+        from proml.submit.relaying import check  # noqa: PLC0415 - as above
+
+        check(self.channel, message, recover_address)
+
     def check_pins(self) -> None:
         """Raises VerificationError unless the ledger and the contract's code are those that the workspace file pins."""
         from proml.index.follow import check_pins  # noqa: PLC0415 - as above
@@ -278,7 +293,7 @@ def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool
 
 def open_identities() -> Identities:
     """Opens the identities in PROML_HOME; a person is asked for passphrases only when a terminal is there."""
-    _need("eth_account")
+    _need("coincurve")
     from proml.identity import Identities  # noqa: PLC0415 - takes long to import
 
     return Identities(home(), prompt=_prompt if sys.stdin.isatty() and sys.stderr.isatty() else None)

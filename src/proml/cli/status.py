@@ -28,16 +28,20 @@ _WAITING = ("pending", "sent", "refused", "conflict")
     examples="""
         proml status
         proml status tumour-model
+        proml status --outbox
         proml status --json | jq '.artefacts[].state'
     """,
 )
 @click.argument("name", required=False, shell_complete=artefacts)
-def status(session: Session, name: str | None) -> None:
+@click.option("--outbox", "whole", is_flag=True, help="Show all entries of the outbox, those that are done too.")
+def status(session: Session, name: str | None, *, whole: bool) -> None:
     """State, owner, version, confirmations, pending votes, outbox and taint, of one artefact or of all."""
     with session.participant() as participant:
         following = up_to_date(session, participant)
         view = participant.model.status(name)
-        waiting = [entry for entry in participant.outbox.entries(*_WAITING) if _concerns(entry, view, name)]
+        waiting = [
+            entry for entry in participant.outbox.entries(*(() if whole else _WAITING)) if _concerns(entry, view, name)
+        ]
         document = {
             **view.to_json(),
             "contract": participant.workspace.contract,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from proml.demo.story import DATASET, EVALUATION, MODEL, hand_over
+from proml.demo.story import DATASET, MESSAGE, MODEL, hand_over
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Cast = dict[str, "Organisation"]
 VERIFICATION_FAILED, REFUSED, CONFLICT = 4, 3, 6
+RELEASE_BY_OWNER = "5"  # the rule's number: `proml lifecycle show model` lists them in order
+SECOND, SECOND_EVALUATION = "second-model", "second-evaluation"
 
 
 def flip_one_bit(path: Path) -> None:
@@ -52,18 +54,25 @@ def swap_the_model(stage: Stage, cast: Cast) -> None:
 
 def approve_oneself(stage: Stage, cast: Cast) -> None:
     """The developer trains a second model and tries to vote for it itself, then to release it unapproved."""
-    developer = cast["developer"]
+    developer, verifier = cast["developer"], cast["verifier"]
     stage.heading("Attack: the developer approves its own model, and skips a step")
     shutil.copy2(developer.folder / "model.joblib", developer.folder / "second.joblib")
     with (developer.folder / "second.joblib").open("ab") as file:
         file.write(b"\0")
-    stage.proml(developer, "register", "second-model", "--kind", "model")
-    stage.proml(developer, "act", "second-model", "train", "second.joblib", "--use", DATASET)
+    stage.proml(developer, "act", SECOND, "train", "second.joblib", "--use", DATASET, "--kind", "model")
+    stage.proml(
+        verifier, "act", SECOND_EVALUATION, "report", "evaluation.json", "--use", SECOND, "--kind", "evaluation"
+    )
     stage.attack(
-        developer, "proml", "endorse", "second-model", "approve", "--use", EVALUATION,
+        developer, "proml", "endorse", SECOND, "approve", "--use", SECOND_EVALUATION,
         title="developer approves its own model", wanted=[REFUSED],
     )  # fmt: skip
-    stage.attack(developer, "proml", "act", "second-model", "release", title="a step skipped", wanted=[REFUSED])
+    stage.attack(developer, "proml", "act", SECOND, "release", title="a step skipped", wanted=[REFUSED])
+    stage.tell("An insider does not have to use our commands: it can go straight to the contract.")
+    stage.attack(
+        developer, "python", "insider.py", "skip", SECOND, RELEASE_BY_OWNER, title="the same, past our commands",
+        wanted=[REFUSED],
+    )  # fmt: skip
 
 
 def reuse_stale_approvals(stage: Stage, cast: Cast) -> None:
@@ -71,26 +80,23 @@ def reuse_stale_approvals(stage: Stage, cast: Cast) -> None:
     clinic, auditor, developer = cast["clinic"], cast["auditor"], cast["developer"]
     stage.heading("Attack: the content changes after it was approved")
     for organisation in (clinic, auditor):
-        stage.proml(organisation, "endorse", "second-model", "approve", "--use", EVALUATION)
+        stage.proml(organisation, "endorse", SECOND, "approve", "--use", SECOND_EVALUATION)
     with (developer.folder / "second.joblib").open("ab") as file:
         file.write(b"backdoor")
-    stage.proml(developer, "act", "second-model", "train", "second.joblib", "--use", DATASET)
+    stage.proml(developer, "act", SECOND, "train", "second.joblib", "--use", DATASET)
     stage.attack(
-        clinic, "proml", "act", "second-model", "approve", "--use", EVALUATION,
+        clinic, "proml", "act", SECOND, "approve", "--use", SECOND_EVALUATION,
         title="stale approval after the content changed", wanted=[REFUSED],
     )  # fmt: skip
 
 
 def replay_a_message(stage: Stage, cast: Cast) -> None:
     """The clinic's node was handed a signed message to send for the auditor; it sends it once more."""
+    clinic, again = cast["clinic"], f"../{MESSAGE}"
     stage.heading("Attack: a signed message is sent a second time")
+    stage.attack(clinic, "proml", "relay", again, title="a message replayed", wanted=[REFUSED, CONFLICT])
     stage.attack(
-        cast["clinic"],
-        "proml",
-        "relay",
-        "../auditor.message.json",
-        title="a message replayed",
-        wanted=[REFUSED, CONFLICT],
+        clinic, "python", "insider.py", "replay", again, title="the same, past our commands", wanted=[REFUSED, CONFLICT]
     )
 
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 MODEL, DATASET, EVALUATION, SERVICE = "tumour-model", "wdbc", "tumour-evaluation", "tumour-service"
 TRAINING_KEY = "training-job"
+MESSAGE = "auditor.message.json"
 
 CAST = (
     ("clinic", "client and operator", "admin+operator+reviewer"),
     ("hospital", "dataset admin", "admin+contributor"),
-    ("developer", "model developer", "admin+contributor"),
+    ("developer", "model developer", "admin+contributor+reviewer"),
     ("verifier", "model verifier", "admin+verifier"),
     ("auditor", "third-party auditor", "auditor"),
 )
@@ -114,10 +115,10 @@ def approve(stage: Stage, cast: dict[str, Organisation]) -> None:
     """Two organisations other than the developer's endorse; then the model is approved and released."""
     clinic, auditor, developer = cast["clinic"], cast["auditor"], cast["developer"]
     stage.heading("Two other organisations approve, the developer releases")
-    for organisation in (clinic, auditor):
-        stage.proml(
-            organisation, "endorse", MODEL, "approve", "--use", EVALUATION, title=f"endorse ({organisation.key})"
-        )
+    stage.proml(clinic, "endorse", MODEL, "approve", "--use", EVALUATION, title="endorse (clinic)")
+    stage.tell("The auditor only signs; the clinic sends the message for it and would pay the gas.")
+    stage.proml(auditor, "endorse", MODEL, "approve", "--use", EVALUATION, "--sign", f"../{MESSAGE}")
+    stage.proml(clinic, "relay", f"../{MESSAGE}", title="endorse (auditor, relayed)")
     stage.proml(clinic, "act", MODEL, "approve", "--use", EVALUATION, title="approve the model")
     stage.proml(developer, "act", MODEL, "release", title="release the model")
 
