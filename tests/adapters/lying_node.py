@@ -106,8 +106,13 @@ def running(node: LyingNode) -> Iterator[LyingNode]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  (the base class's name)
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Clients that hang up on a liar are expected here."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     node.url = f"http://127.0.0.1:{server.server_port}"
