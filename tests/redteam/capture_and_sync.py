@@ -13,19 +13,26 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import proml
 from proml.capture.recover import recover
 from proml.wiring import open_participant
 
+if TYPE_CHECKING:
+    from proml.ports import Signer
+
 ARTEFACTS = 3
 
 
-def sync(folder: Path) -> None:
-    """Does what `proml sync` does."""
+def sync(folder: Path, signer: Signer | None = None) -> Signer:
+    """Does what `proml sync` does, with a key that may be unlocked already, and returns the key."""
     recover(folder)
     with open_participant(folder) as participant:
+        if signer is not None:
+            participant.signer = signer
         participant.deliver()
+        return participant.signer
 
 
 def capture(folder: Path, chance: random.Random) -> str:
@@ -39,20 +46,20 @@ def capture(folder: Path, chance: random.Random) -> str:
     return run.id
 
 
-def loop(folder: Path, log: Path, seed: int) -> None:
+def loop(folder: Path, log: Path, seed: int, signer: Signer) -> None:
     """Captures, notes durably which run has returned, syncs; never ends by itself."""
     chance = random.Random(seed)
     while True:
-        for _ in range(chance.randint(1, 3)):
+        for _ in range(chance.randint(0, 2)):
             done = capture(folder, chance)
             descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             os.write(descriptor, f"{done}\n".encode())
             os.fsync(descriptor)
             os.close(descriptor)
-        sync(folder)
+        sync(folder, signer)
 
 
-def serve(folder: Path, log: Path) -> None:
+def serve(folder: Path, log: Path, signer: Signer) -> None:
     """Answers requests on standard input until it ends."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -61,7 +68,7 @@ def serve(folder: Path, log: Path) -> None:
         child = os.fork()
         if child == 0:
             try:
-                loop(folder, log, int(seed))
+                loop(folder, log, int(seed), signer)
             except BaseException as error:  # noqa: BLE001 - a loop that ends by itself is what the test looks for
                 sys.stderr.write(f"{type(error).__name__}: {error}\n")
                 sys.stderr.flush()
@@ -77,5 +84,5 @@ if __name__ == "__main__":
     where, noted = Path(sys.argv[1]), Path(sys.argv[2])
     # Once here, so that everything is imported and a child starts with the work itself.
     capture(where, random.Random(1))
-    sync(where)
-    serve(where, noted)
+    # The key is unlocked once too, as the daemon does: most of a short life would go into that otherwise.
+    serve(where, noted, sync(where))

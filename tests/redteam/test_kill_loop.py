@@ -95,7 +95,7 @@ def test_two_hundred_kills_lose_nothing_and_double_nothing(
     returned = (tmp_path / "returned").read_text(encoding="utf-8").split()
     # The loops really captured and really sent, not just the last sync.
     assert len(returned) == len(set(returned)) > KILLS // 4
-    assert before["confirmed"] > KILLS // 4
+    assert before["confirmed"] > KILLS // 10
     with open_participant(folder) as participant:
         entries = {entry.intent.key: entry for entry in participant.outbox.entries()}
         assert {entry.state for entry in entries.values()} == {"confirmed"}
