@@ -15,7 +15,7 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from proml.errors import ConfigError, LocalStorageError
+from proml.errors import ConfigError, LocalStorageError, UsageError
 
 DOT_FOLDER = ".proml"
 _SIZE_LIMIT = 1 << 20
@@ -75,6 +75,11 @@ class Folder:
     def store_folder(self) -> Path:
         """The local, content-addressed store."""
         return self.dot / "store"
+
+    @property
+    def messages_file(self) -> Path:
+        """The numbers of messages that were signed here for others to send."""
+        return self.dot / "messages.jsonl"
 
     @property
     def runs_folder(self) -> Path:
@@ -181,16 +186,18 @@ def make_private_folder(path: Path) -> None:
         raise _storage_error(path, error) from error
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
     """Replaces a file by new bytes so that, at any instant, it has the old or the new ones, durably.
 
     Args:
         path: File to write; its folder exists.
         data: New bytes.
         mode: Permissions; by default only the owner reads it.
+        replace: If false, a file that exists stays as it is.
 
     Raises:
         LocalStorageError: The disk is full or read-only, or permission is missing.
+        UsageError: The file exists and is not to be replaced.
     """
     temporary = ""
     try:
@@ -200,12 +207,31 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        if replace:
+            Path(temporary).replace(path)
+        else:
+            _give_new_name(temporary, path)
     except OSError as error:
         if temporary:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+        if isinstance(error, FileExistsError):
+            raise UsageError(f"{path} exists and is not overwritten.", hint="Choose another name.") from error
         raise _storage_error(path, error) from error
+
+
+def _give_new_name(temporary: str, path: Path) -> None:
+    """Gives a file its name unless the name is taken; raises FileExistsError then."""
+    try:
+        os.link(temporary, path)  # fails where a rename would overwrite
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links: reserve the name, then rename over the reservation.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        Path(temporary).replace(path)
+    else:
+        Path(temporary).unlink()
 
 
 def _read_text(path: Path) -> str:

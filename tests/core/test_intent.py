@@ -15,6 +15,7 @@ from proml.core.intent import (
     GovernIntent,
     GrantIntent,
     RegisterIntent,
+    RelayIntent,
     RevokeIntent,
     TransitionIntent,
     TypedIntent,
@@ -52,6 +53,16 @@ _intents: st.SearchStrategy[TypedIntent] = st.one_of(
     st.builds(GrantIntent, _addresses, st.integers(0, 65535), _words, st.integers(0, 2**40 - 1), st.binary()),
     st.builds(RevokeIntent, _addresses),
     st.builds(GovernIntent, st.integers(0, 255), _words, st.binary(), _documents),
+    st.builds(
+        RelayIntent,
+        st.binary(),
+        _addresses,
+        st.integers(0, 2**64 - 1),
+        st.integers(0, 2**64 - 1),
+        st.binary(),
+        _names,
+        _documents,
+    ),
 )
 
 

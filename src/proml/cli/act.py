@@ -106,6 +106,11 @@ def act(  # one option each
     with session.participant() as participant:
         up_to_date(session, participant)
         request = _Request(session, participant, name, action, path, uses, fields)
+        if message is not None and _queued_kind(participant, name) is not None:
+            raise UsageError(
+                f"{name} has entries in the outbox, and what is signed now would not fit what they make of it.",
+                hint="Send them first: `proml sync`.",
+            )
         if kind and _is_new(participant, name):
             _check_kind(participant, kind)
             check_free(participant, name)

@@ -25,6 +25,7 @@ from proml.core.operation import (
     Recovery,
     Registration,
     Relay,
+    Relayed,
     Revocation,
     Transition,
 )
@@ -61,12 +62,14 @@ def function_and_arguments(operation: Operation) -> tuple[str, list[Any]]:
             return _FUNCTION_OF[type(operation)], [operation]
 
 
-def encode_call(operation: Operation) -> bytes:
-    """Returns the call data of the function with which an account performs the operation itself.
+def encode_call(operation: Operation | Relayed) -> bytes:
+    """Returns the call data with which an account performs the operation itself, or sends what another one signed.
 
     Raises:
         UsageError: A value does not fit its type.
     """
+    if isinstance(operation, Relayed):
+        return encode_relayed(operation.operation, operation.relay)
     name, arguments = function_and_arguments(operation)
     return _encode(name, FUNCTIONS[name], arguments)
 

@@ -7,7 +7,10 @@ strings; ids, heads and digests are 32 raw bytes; zero bytes mean "none". What t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ZERO = bytes(32)
 ZERO_ADDRESS = "0x" + "0" * 40
@@ -165,3 +168,25 @@ Operation: TypeAlias = (
     | Revocation
     | Proposal
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """An operation that its signer has somebody else send."""
+
+    operation: Operation
+    relay: Relay
+
+
+def artefacts_of(operation: Operation) -> Iterator[bytes]:
+    """Yields the ids of the artefacts that an operation changes or votes on."""
+    for part in operation if isinstance(operation, tuple) else (operation,):
+        if isinstance(part, Registration | Transition | Endorsement):
+            yield part.artefact
+
+
+def records_of(operation: Operation) -> Iterator[bytes]:
+    """Yields the digests of the records that an operation commits to, each of which tells it from all others."""
+    for part in operation if isinstance(operation, tuple) else (operation,):
+        if isinstance(part, Registration | Transition | Endorsement):
+            yield part.record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proml.core.calls import decode_call
 from proml.core.heads import genesis_head
 from proml.core.intent import (
     AnchorIntent,
@@ -12,6 +13,7 @@ from proml.core.intent import (
     GovernIntent,
     GrantIntent,
     RegisterIntent,
+    RelayIntent,
     RevokeIntent,
     TransitionIntent,
     TypedIntent,
@@ -26,11 +28,13 @@ from proml.core.operation import (
     Operation,
     Proposal,
     Registration,
+    Relay,
+    Relayed,
     Revocation,
     Session,
     Transition,
 )
-from proml.errors import UnknownName
+from proml.errors import InvalidRecord, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,14 +65,15 @@ class Binder:
     contract: str
     registration: Callable[[Entry, TransitionIntent], bytes]
 
-    def bind(self, entry: Entry, typed: TypedIntent) -> Operation:
+    def bind(self, entry: Entry, typed: TypedIntent) -> Operation | Relayed:
         """Returns the operation that fulfils an intent now.
 
         Raises:
             UnknownName: An artefact, kind, action or input does not exist.
+            InvalidRecord: A relayed message is none.
             UnreachableError: Something could not be looked up.
         """
-        operation: Operation
+        operation: Operation | Relayed
         match typed:
             case RegisterIntent():
                 lifecycle = self.resolver.lifecycle_number(typed.kind)
@@ -86,6 +91,8 @@ class Binder:
                 operation = Revocation(typed.key)
             case GovernIntent():
                 operation = Proposal(typed.action, typed.salt, typed.data)
+            case RelayIntent():
+                operation = relayed(typed)
         return operation
 
     def _transition(self, entry: Entry, typed: TransitionIntent) -> Operation:
@@ -138,3 +145,15 @@ class Binder:
             f"No artefact named {show(name)} is registered in this workspace.",
             hint=f"Register it with `proml register {name} --kind KIND`, then `proml sync`.",
         )
+
+
+def relayed(typed: RelayIntent) -> Relayed:
+    """Returns what a message has done, and by whose leave.
+
+    Raises:
+        InvalidRecord: Its call is no direct call to a workspace.
+    """
+    decoded = decode_call(typed.call)
+    if decoded is None or decoded[1] is not None:
+        raise InvalidRecord("expected a direct call to a workspace in a relayed message, found another one")
+    return Relayed(decoded[0], Relay(typed.signer, typed.nonce, typed.deadline, typed.signature))

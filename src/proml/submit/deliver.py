@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from proml.core.digest import format_digest
 from proml.core.intent import AnchorIntent, TransitionIntent, documents_of
-from proml.core.operation import ZERO, Anchor, Operation, Registration, Transition
+from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed, Transition
 from proml.core.refusal import explain
 from proml.errors import NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
 from proml.ports import Reverted
@@ -104,7 +104,7 @@ class _Bound:
     """An operation ready to be tried, with the entries that it fulfils."""
 
     candidates: tuple[Candidate, ...]
-    operation: Operation
+    operation: Operation | Relayed
     details: dict[int, dict[str, object]] = field(default_factory=dict)
 
     @property
@@ -139,7 +139,7 @@ class _Delivery:
         place = Place(pins.chain_id, pins.contract, self._resolver.names)
         self._transactions = Transactions(self._book, self._ledger, channel.signer, self._clock, place)
         self._held: dict[int, str] = {}
-        self._tried: dict[int, list[Operation]] = {}  # refused, by entry; the next round binds it anew
+        self._tried: dict[int, list[Operation | Relayed]] = {}  # refused, by entry; the next round binds it anew
 
     def run(self, timeout_s: float) -> DeliveryReport:
         self._check_pins()
@@ -354,5 +354,6 @@ def _doing(bound: _Bound) -> str:
         "grant": "granting the session key",
         "revoke": "revoking the session key",
         "govern": "the proposal",
+        "relay": f"the message that {body.get('signer')} signed",
     }
     return what.get(kind, kind)

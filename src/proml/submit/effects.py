@@ -26,19 +26,22 @@ from proml.core.intent import (
     GovernIntent,
     GrantIntent,
     RegisterIntent,
+    RelayIntent,
     RevokeIntent,
     TransitionIntent,
     TypedIntent,
 )
-from proml.core.operation import ZERO
+from proml.core.operation import ZERO, Anchor, Grant, Proposal, Revocation, artefacts_of, records_of
 from proml.core.words import address_word
 from proml.errors import UnreachableError
 from proml.ports import LogQuery
+from proml.submit.bind import relayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proml.core.events import Event
+    from proml.core.operation import Relayed
     from proml.ports import Ledger
     from proml.submit.resolver import Resolver
 
@@ -61,7 +64,9 @@ class Effects:
         self._resolver = resolver
         self._account = account
 
-    def find(self, typed: TypedIntent, *, bound_head: bytes = ZERO, anchor_root: bytes = b"") -> bytes | None:
+    def find(  # noqa: PLR0911 - one per kind of intent
+        self, typed: TypedIntent, *, bound_head: bytes = ZERO, anchor_root: bytes = b""
+    ) -> bytes | None:
         """Returns the hash of the transaction that brought the effect, or None if the chain does not hold it.
 
         Args:
@@ -95,6 +100,28 @@ class Effects:
                     lambda e: isinstance(e, ProposalApproved)
                     and (e.change.action, e.change.salt, e.change.data) == change,
                 )
+            case RelayIntent():
+                return self._relayed(relayed(typed))
+
+    def _relayed(self, message: Relayed) -> bytes | None:
+        """Finds a relayed message; its nonce keeps it from being used twice, so nothing has to be ruled out here."""
+        operation, signer = message.operation, message.relay.signer
+        records = set(records_of(operation))
+        if records:
+            wanted = topic_filter(Registered, Transitioned, Endorsed, first=tuple(set(artefacts_of(operation))))
+            return self._newest(wanted, lambda e: _record_of(e) in records)
+        match operation:
+            case Anchor():
+                typed: TypedIntent = AnchorIntent(operation.root, operation.leaves)
+            case Grant(session=session):
+                typed = GrantIntent(session.key, session.roles, session.artefact, session.expires, operation.consent)
+            case Revocation():
+                typed = RevokeIntent(operation.key)
+            case Proposal():
+                typed = GovernIntent(operation.action, operation.salt, operation.data)
+            case _:
+                return None
+        return Effects(self._ledger, self._contract, self._first_block, self._resolver, signer).find(typed)
 
     def _transition(self, typed: TransitionIntent, bound_head: bytes) -> bytes | None:
         artefact = self._resolver.artefact_id(typed.name)
@@ -131,3 +158,9 @@ class Effects:
     def _events(self, topics: tuple[tuple[bytes, ...], ...]) -> list[Event]:
         logs = self._ledger.logs(LogQuery(self._contract, topics, self._first_block))
         return [event for event in map(decode_event, logs) if event is not None]
+
+
+def _record_of(event: Event) -> bytes | None:
+    if isinstance(event, Endorsed):
+        return event.vote.record
+    return event.record if isinstance(event, Registered | Transitioned) else None

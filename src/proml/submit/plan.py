@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from proml.core.intent import AnchorIntent, RegisterIntent, TransitionIntent, TypedIntent
+from proml.core.intent import AnchorIntent, RegisterIntent, RelayIntent, TransitionIntent, TypedIntent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -93,6 +93,9 @@ class _Planner:
         # combined, so they follow only what was sent already.
         is_anchor = isinstance(typed, AnchorIntent)
         line = _ANCHORS if is_anchor else entry.intent.artefact
+        if isinstance(typed, RelayIntent):
+            # One signer's messages are numbered; one that failed says nothing about the next.
+            line = f"messages of {typed.signer}"
         if entry.state in _FAILED:
             self._stuck.add(entry.number)
             if entry.intent.artefact:
@@ -100,7 +103,7 @@ class _Planner:
         else:
             if is_wanted:
                 self._place(entry, typed, line)
-            if entry.intent.artefact or (is_anchor and entry.state == "sent"):
+            if entry.intent.artefact or isinstance(typed, RelayIntent) or (is_anchor and entry.state == "sent"):
                 self._ahead.setdefault(line, entry)
         if isinstance(typed, RegisterIntent | TransitionIntent):
             self._sources.append((entry, typed))

@@ -19,7 +19,7 @@ from proml.submit.book import nonce_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from proml.core.operation import Operation
+    from proml.core.operation import Operation, Relayed
     from proml.core.refusal import Names
     from proml.ports import Clock, Entry, Ledger, Signer
     from proml.submit.book import Book
@@ -59,13 +59,17 @@ class Transactions:
         self._place = place
         self._races = 0
 
-    def estimate(self, operation: Operation) -> int:
+    def estimate(self, operation: Operation | Relayed) -> int:
         """Returns gas that suffices; raises Reverted if the contract would refuse the operation now."""
         gas = self._ledger.estimate_gas(self._signer.address, self._place.contract, encode_call(operation))
         return gas + gas * GAS_MARGIN_PERCENT // 100
 
     def dispatch(
-        self, entries: Sequence[Entry], operation: Operation, gas: int, details: Mapping[int, Mapping[str, object]]
+        self,
+        entries: Sequence[Entry],
+        operation: Operation | Relayed,
+        gas: int,
+        details: Mapping[int, Mapping[str, object]],
     ) -> None:
         """Signs an operation, writes it ahead, and hands it in.
 
