@@ -29,7 +29,8 @@ from proml.index.onchain import artefact_state
 from proml.index.queries import ReadModel
 from proml.index.schema import open_index
 from proml.lifecycles import load_shipped
-from proml.workspace import Charter, Founder, create_workspace, publish_lifecycles, transact
+from proml.submit.single import Transaction, transact
+from proml.workspace import Charter, Founder, create_workspace, publish_lifecycles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +67,8 @@ class World:
         return follow(**{**known, **changes})
 
     def send(self, who: str, operation: Operation) -> Receipt:
-        return transact(self.ledger, self.people[who], SystemClock(), self.file.contract, encode_call(operation))
+        wanted = Transaction(self.file.contract, encode_call(operation), "the operation")
+        return transact(self.ledger, self.people[who], SystemClock(), wanted)
 
     def artefact(self, name: str) -> bytes:
         return artefact_id(self.file.name_key, name)

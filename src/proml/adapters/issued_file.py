@@ -71,7 +71,7 @@ def _parsed(lines: Sequence[bytes]) -> Iterator[IssuedMessage]:
     for line in lines:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict) and {name: type(one) for name, one in value.items()} == _TYPES:
             yield IssuedMessage(**value)
