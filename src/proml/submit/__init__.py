@@ -7,6 +7,8 @@
 - :mod:`proml.submit.plan`: which entries can go now, and which wait for what.
 - :mod:`proml.submit.bind`: an intent bound to heads, rules and inputs is an operation.
 - :mod:`proml.submit.deliver`: publishes records, signs, writes ahead, sends, waits, and starts again where it was.
+- :mod:`proml.submit.signing`: signs an operation for somebody else to send; :mod:`proml.submit.relaying` checks such a
+  message and puts it into the outbox.
 - :mod:`proml.submit.deciding`: gives failed entries up, or lets them go again.
 
 The JSON fields of each kind of intent are those of the dataclasses in :mod:`proml.core.intent`.
