@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proml import config
 from proml.config import Config, Folder
-from proml.errors import ConfigError, LocalStorageError
+from proml.errors import ConfigError, LocalStorageError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +114,23 @@ def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
 def test_the_working_folder_keeps_itself_out_of_version_control(tmp_path: Path) -> None:
     config.write_config(Folder(tmp_path), Config())
     assert "*" in (Folder(tmp_path).dot / ".gitignore").read_text().splitlines()
+
+
+def test_a_file_that_is_not_to_be_replaced_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "message.json"
+    config.write_atomically(path, b"first", mode=0o644, replace=False)
+    with pytest.raises(UsageError, match="not overwritten"):
+        config.write_atomically(path, b"second", replace=False)
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in tmp_path.iterdir()] == ["message.json"]
+
+
+def test_a_new_file_is_written_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", fail)
+    config.write_atomically(tmp_path / "a", b"first", replace=False)
+    with pytest.raises(UsageError, match="not overwritten"):
+        config.write_atomically(tmp_path / "a", b"second", replace=False)
+    assert (tmp_path / "a").read_bytes() == b"first"
