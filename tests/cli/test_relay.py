@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Person, Study
+    from tests.cli.conftest import Person, Study
 
 
 @pytest.fixture(scope="module")

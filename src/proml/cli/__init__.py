@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Loads no ledger library before a command needs one.
 
-Exit codes: 0 done · 1 unexpected · 2 usage · 3 refused by the rules · 4 verification failed · 5 unreachable · 6 conflict
-· 130 interrupted. They are those of :mod:`proml.errors`.
+Exit codes: 0 done · 1 unexpected · 2 usage · 3 refused by the rules · 4 verification failed · 5 unreachable ·
+6 conflict · 130 interrupted. They are those of :mod:`proml.errors`.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def list_all(session: Session, *, shipped: bool) -> None:
     """List the lifecycles: kinds of artefact, their states and actions."""
     numbered = [(0, d) for d in _shipped().values()] if shipped else _of_workspace(session)
     document = {"lifecycles": [{"number": number or None, **d.document()} for number, d in numbered]}
-    rows = [(d.name, str(d.version), " ".join(s.name for s in d.states), d.summary) for _, d in numbered]
-    session.answer(document, output.table(("kind", "version", "states", ""), rows))
+    rows = [(d.name, str(d.version), d.summary) for _, d in numbered]
+    session.answer(document, output.table(("kind", "version", ""), rows))
 
 
 @command("show", examples="proml lifecycle show model\nproml lifecycle show my-lifecycle.toml")

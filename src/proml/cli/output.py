@@ -19,6 +19,7 @@ _COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "dim": "bright_blac
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SHORT_DIGITS = 4
 _GUTTER = 2
+_LEAST_ROOM = 24
 
 
 def printable(text: object) -> str:
@@ -134,7 +135,7 @@ def _plain_scalar(value: object) -> object:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    """Yields the lines of a table: columns aligned, the last one cut to the width of the screen.
+    """Yields the lines of a table: columns aligned, the last one wrapped at the width of the screen.
 
     Args:
         headings: One per column.
@@ -145,16 +146,26 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator
         max([_width(heading), *(_width(row[column]) for row in cells)]) for column, heading in enumerate(headings)
     ]
     numeric = [all(isinstance(row[column], int) for row in rows) and bool(rows) for column in range(len(headings))]
-    limit = screen_width()
+    gutter = " " * _GUTTER
+    start = sum(widths[:-1]) + _GUTTER * (len(widths) - 1)
+    room = screen_width() - start
+    # Too little room beside the other columns: below them, indented.
+    below = room < min(widths[-1], _LEAST_ROOM)
 
-    def line(items: Sequence[str]) -> str:
+    def lines(items: Sequence[str]) -> Iterator[str]:
         parts = [_pad(item, widths[column], right=numeric[column]) for column, item in enumerate(items)]
-        return _cut((" " * _GUTTER).join(parts).rstrip(), limit)
+        if below:
+            yield gutter.join(parts[:-1]).rstrip()
+            yield from (f"{gutter}{gutter}{part}" for part in _wrap(items[-1], screen_width() - 2 * _GUTTER))
+            return
+        first, *more = _wrap(parts[-1], room) or [""]
+        yield gutter.join([*parts[:-1], first]).rstrip()
+        yield from (f"{'':{start}}{part}" for part in more)
 
     if any(headings):
-        yield colour(line(list(headings)), "dim")
+        yield from (colour(line, "dim") for line in lines(list(headings)))
     for row in cells:
-        yield line(row)
+        yield from lines(row)
 
 
 def fields(pairs: Sequence[tuple[str, object]]) -> Iterator[str]:
@@ -221,10 +232,14 @@ def _pad(text: str, width: int, *, right: bool) -> str:
     return filler + text if right else text + filler
 
 
-def _cut(text: str, limit: int) -> str:
-    if _width(text) <= limit:
-        return text
-    bare = click.unstyle(text)
-    while _width(bare) >= limit:
-        bare = bare[:-1]
-    return bare + "…"
+def _wrap(text: str, width: int) -> list[str]:
+    """Breaks text at spaces so that each part fits the width; a longer word stands alone, and is not broken."""
+    if _width(text) <= width:
+        return [text] if text.strip() else []
+    parts: list[str] = []
+    for word in click.unstyle(text).split():
+        if parts and _width(parts[-1]) + 1 + _width(word) <= width:
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    return parts
