@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from proml.errors import LocalStorageError
+from proml.core.canonical import parse_json
+from proml.errors import InvalidRecord, LocalStorageError
 from proml.ports import IssuedMessage
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class IssuedFile:
 def _parsed(lines: Sequence[bytes]) -> Iterator[IssuedMessage]:
     for line in lines:
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
+            value = parse_json(line, "a line")
+        except InvalidRecord:
             continue
         if isinstance(value, dict) and {name: type(one) for name, one in value.items()} == _TYPES:
-            yield IssuedMessage(**value)
+            yield IssuedMessage(**cast("dict[str, Any]", value))
