@@ -34,16 +34,36 @@ NOBODY_USER = 65534
 decoded_rlp: Callable[[bytes], Any] = rlp_decode
 
 
+_OPENED: list[EmbeddedLedger] = []
+
+
+def create(path: Path, **options: Any) -> EmbeddedLedger:
+    """Creates a ledger that is closed when the test ends."""
+    _OPENED.append(EmbeddedLedger.create(path, **options))
+    return _OPENED[-1]
+
+
+def reopen(path: Path, **options: Any) -> EmbeddedLedger:
+    """Opens a ledger that is closed when the test ends."""
+    _OPENED.append(EmbeddedLedger.open(path, **options))
+    return _OPENED[-1]
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_opened() -> Iterator[None]:
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "chain.sqlite"
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[EmbeddedLedger]:
-    opened = EmbeddedLedger.create(path)
-    yield opened
-    opened.close()
+def ledger(path: Path) -> EmbeddedLedger:
+    return create(path)
 
 
 @pytest.fixture
@@ -63,7 +83,7 @@ def test_what_was_written_is_there_after_reopening(ledger: EmbeddedLedger, path:
     probe = person.deploy()
     receipt = person.transact(probe, store(1, 2))
     ledger.close()
-    again = EmbeddedLedger.open(path)
+    again = reopen(path)
     assert (again.chain_id, again.genesis_hash) == (ledger.chain_id, ledger.genesis_hash)
     assert again.receipt(receipt.transaction_hash) == receipt
     assert again.call(probe, call_data("valueOf(bytes32)", 1)) == word(2)
@@ -71,12 +91,12 @@ def test_what_was_written_is_there_after_reopening(ledger: EmbeddedLedger, path:
 
 
 def test_ledgers_differ_by_chain_id_and_genesis(tmp_path: Path) -> None:
-    ledgers = [EmbeddedLedger.create(tmp_path / str(number)) for number in range(3)]
+    ledgers = [create(tmp_path / str(number)) for number in range(3)]
     assert len({ledger.chain_id for ledger in ledgers}) == len({ledger.genesis_hash for ledger in ledgers}) == 3
 
 
 def test_ledgers_of_equal_chain_id_differ_by_genesis(tmp_path: Path) -> None:
-    one, other = (EmbeddedLedger.create(tmp_path / name, chain_id=7) for name in "ab")
+    one, other = (create(tmp_path / name, chain_id=7) for name in "ab")
     assert one.chain_id == other.chain_id == 7
     assert one.genesis_hash != other.genesis_hash
 
@@ -84,41 +104,41 @@ def test_ledgers_of_equal_chain_id_differ_by_genesis(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chain_id", [0, -1, 2**63])
 def test_a_chain_id_out_of_range_is_refused(path: Path, chain_id: int) -> None:
     with pytest.raises(UsageError):
-        EmbeddedLedger.create(path, chain_id=chain_id)
+        create(path, chain_id=chain_id)
     assert not path.exists()
 
 
 def test_creating_over_a_ledger_is_refused_and_leaves_it(ledger: EmbeddedLedger, path: Path) -> None:
     with pytest.raises(ConfigError, match="found one"):
-        EmbeddedLedger.create(path)
-    assert EmbeddedLedger.open(path).genesis_hash == ledger.genesis_hash
+        create(path)
+    assert reopen(path).genesis_hash == ledger.genesis_hash
 
 
 def test_a_creation_that_was_cut_short_can_be_repeated(path: Path) -> None:
     path.touch()
-    assert EmbeddedLedger.create(path).newest().number == 0
+    assert create(path).newest().number == 0
 
 
 def test_opening_nothing_says_so_and_makes_nothing(path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing"):
-        EmbeddedLedger.open(path)
+        reopen(path)
     assert not path.exists()
 
 
 def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="folder"):
-        EmbeddedLedger.open(tmp_path)
+        reopen(tmp_path)
     with pytest.raises(ConfigError, match="folder"):
-        EmbeddedLedger.create(tmp_path)
+        create(tmp_path)
 
 
 def test_another_database_is_no_ledger(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE other (x)")
     with pytest.raises(ConfigError, match="another"):
-        EmbeddedLedger.open(path)
+        reopen(path)
     with pytest.raises(ConfigError):
-        EmbeddedLedger.create(path)
+        create(path)
 
 
 def test_a_ledger_of_a_later_format_is_refused(ledger: EmbeddedLedger, path: Path) -> None:
@@ -126,14 +146,14 @@ def test_a_ledger_of_a_later_format_is_refused(ledger: EmbeddedLedger, path: Pat
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(ConfigError, match="version"):
-        EmbeddedLedger.open(path)
+        reopen(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"not a database" * 500, b"SQLite format 3\0" + bytes(4080)])
 def test_other_bytes_are_no_ledger(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ConfigError):
-        EmbeddedLedger.open(path)
+        reopen(path)
     assert path.read_bytes() == content
 
 
@@ -141,7 +161,7 @@ def test_other_bytes_are_no_ledger(path: Path, content: bytes) -> None:
 
 
 def test_a_damaged_file_is_a_configuration_error_wherever_it_is_damaged(path: Path) -> None:
-    ledger = EmbeddedLedger.create(path)
+    ledger = create(path)
     person = Person(ledger)
     probe = person.deploy()
     digest = person.transact(probe, store(1, 2)).transaction_hash
@@ -161,7 +181,7 @@ def test_a_damaged_file_is_a_configuration_error_wherever_it_is_damaged(path: Pa
         path.write_bytes(whole[:start] + b"\xa5" * page + whole[start + page :])
         for use in uses:
             try:
-                damaged = EmbeddedLedger.open(path)
+                damaged = reopen(path)
                 use(damaged)
                 damaged.close()
             except ConfigError:
@@ -182,7 +202,7 @@ def _send_until(error: type[ProMLError], words: str, person: Person, probe: str)
 
 
 def test_a_full_disk_is_said_and_loses_nothing(path: Path) -> None:
-    ledger = EmbeddedLedger.create(path)
+    ledger = create(path)
     person = Person(ledger)
     probe = person.deploy()
     with ledger._file.reading() as connection:
@@ -215,20 +235,20 @@ def test_a_file_that_may_not_be_written_is_said() -> None:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folder is closed to other users
     try:
         path = folder / "chain.sqlite"
-        EmbeddedLedger.create(path).close()
+        create(path).close()
         folder.chmod(0o755)
         path.chmod(0o444)
         with as_ordinary_user(), pytest.raises(LocalStorageError, match="permission"):
-            EmbeddedLedger.open(path).send(b"\x02")
+            reopen(path).send(b"\x02")
         folder.chmod(0o555)
         with as_ordinary_user(), pytest.raises(LocalStorageError):
-            EmbeddedLedger.create(folder / "new.sqlite")
+            create(folder / "new.sqlite")
     finally:
         shutil.rmtree(folder)
 
 
 def test_waiting_for_another_writer_ends(ledger: EmbeddedLedger, path: Path, person: Person, probe: str) -> None:
-    impatient = EmbeddedLedger.open(path, busy_timeout_s=0.1)
+    impatient = reopen(path, busy_timeout_s=0.1)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnreachableError, match="locked"):
@@ -248,7 +268,7 @@ def test_a_closed_ledger_says_so(ledger: EmbeddedLedger) -> None:
 
 def test_blocks_take_their_time_from_the_clock(path: Path) -> None:
     clock = ManualClock(1_800_000_000)
-    ledger = EmbeddedLedger.create(path, clock=clock)
+    ledger = create(path, clock=clock)
     person = Person(ledger)
     person.deploy()
     assert ledger.newest().timestamp == 1_800_000_000
@@ -259,7 +279,7 @@ def test_blocks_take_their_time_from_the_clock(path: Path) -> None:
 
 def test_time_stands_still_rather_than_going_back_or_ahead(path: Path) -> None:
     clock = ManualClock(1_800_000_000)
-    ledger = EmbeddedLedger.create(path, clock=clock)
+    ledger = create(path, clock=clock)
     person = Person(ledger)
     for _ in range(3):
         person.deploy()
@@ -271,7 +291,7 @@ def test_time_stands_still_rather_than_going_back_or_ahead(path: Path) -> None:
 
 def test_a_call_sees_that_time_has_passed_though_no_block_came(path: Path) -> None:
     clock = ManualClock(1_800_000_000)
-    ledger = EmbeddedLedger.create(path, clock=clock)
+    ledger = create(path, clock=clock)
     probe = Person(ledger).deploy()
     clock.advance(3600)
     _, number, time = (ledger.call(probe, call_data("surroundings()"))[at : at + 32] for at in (0, 32, 64))
@@ -409,7 +429,7 @@ def rebuilt(content: dict[bytes, bytes]) -> bytes:
 
 
 def test_two_handles_see_each_others_blocks(ledger: EmbeddedLedger, path: Path, person: Person, probe: str) -> None:
-    other = Person(EmbeddedLedger.open(path))
+    other = Person(reopen(path))
     for number in range(5):
         person.transact(probe, store(number, 1))
         other.transact(probe, store(number, 2))

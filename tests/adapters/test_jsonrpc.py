@@ -549,6 +549,24 @@ def test_anothers_receipt_is_not_believed(node: LyingNode, ledger: JsonRpcLedger
         ledger.receipt(HASH)
 
 
+def test_a_mined_transaction_still_shown_as_waiting_has_its_call_data(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    waiting = {"hash": "0x" + HASH.hex(), "blockHash": None, "input": "0x0102"}
+    node.answers["eth_getTransactionByHash"] = waiting
+    node.answers["eth_getTransactionReceipt"] = None
+    assert ledger.transaction_input(HASH) is None
+    node.answers["eth_getTransactionReceipt"] = {
+        "transactionHash": "0x" + HASH.hex(),
+        "blockNumber": "0x1",
+        "blockHash": "0x" + "66" * 32,
+        "transactionIndex": "0x0",
+        "status": "0x1",
+        "gasUsed": "0x1",
+        "contractAddress": None,
+        "logs": [],
+    }
+    assert ledger.transaction_input(HASH) == b"\x01\x02"
+
+
 def test_opening_asks_nothing_and_loads_no_client_library(node: LyingNode) -> None:
     program = f"""
 import sys

@@ -213,7 +213,10 @@ class JsonRpcLedger:
     def transaction_input(self, transaction_hash: bytes) -> bytes | None:
         """Returns a mined transaction's call data, or None if the chain does not have it."""
         value, read = self._ask("eth_getTransactionByHash", _hex(transaction_hash))
-        if value is None or read.object(value).get("blockHash") is None:
+        if value is None:
+            return None
+        # Some clients still show a transaction as waiting for an instant after its block has come.
+        if read.object(value).get("blockHash") is None and self.receipt(transaction_hash) is None:
             return None
         if read.hash(value.get("hash")) != transaction_hash:
             read.fail(f"the transaction 0x{transaction_hash.hex()}", value.get("hash"))
