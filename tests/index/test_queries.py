@@ -19,8 +19,9 @@ from proml.index.resolving import IndexResolver
 from proml.submit.chain_resolver import ChainResolver
 
 if TYPE_CHECKING:
-    from proml.index import views
     from tests.worlds import World
+
+    from proml.index import views
 
 
 @pytest.fixture(autouse=True)

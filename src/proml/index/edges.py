@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proml.index.snapshot import Snapshot
 
 Version: TypeAlias = tuple[bytes, int]  # artefact, number of its version
-_WALK_LIMIT = 200_000
+_LEVEL_BY_LEVEL = 500  # versions asked for one level at a time before all links are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,24 @@ def _edge(row: Any, contract: str) -> Edge:
 
 
 def inputs_of(snapshot: Snapshot, versions: Collection[Version]) -> list[Edge]:
-    """Returns the inputs of versions; those used before an artefact's first content count for each of its versions."""
+    """Returns the inputs of versions; those used before an artefact's first content count for each of its versions.
+
+    Each artefact's inputs are read once in a snapshot, since walks come back to an artefact for other versions of it.
+    """
     contract = snapshot.workspace.contract
     wanted = _by_artefact(versions)
-    found = []
-    for some in chunks(wanted):
+    known: dict[bytes, list[Edge]] = snapshot.known_inputs
+    for some in chunks(artefact for artefact in wanted if artefact not in known):
         query = _select(contract).where(schema.inputs.c.artefact.in_(some))
-        found += [_edge(row, contract) for row in snapshot.all(query)]
-    kept = [edge for edge in found if edge.version in wanted[edge.artefact] or edge.version == 0]
-    return sorted(kept, key=lambda edge: (edge.artefact, edge.seq, edge.position))
+        known.update({artefact: [] for artefact in some})
+        for row in snapshot.all(query.order_by(schema.inputs.c.seq, schema.inputs.c.position)):
+            known[row.artefact].append(_edge(row, contract))
+    return [
+        edge
+        for artefact in sorted(wanted)
+        for edge in known[artefact]
+        if edge.version in wanted[artefact] or edge.version == 0
+    ]
 
 
 def users_of(snapshot: Snapshot, versions: Collection[Version]) -> list[Edge]:
@@ -146,50 +155,98 @@ def revoked_now(snapshot: Snapshot) -> Revoked:
     )
 
 
-def taint_of(snapshot: Snapshot, version: Version, revoked: Revoked | None = None) -> Taint | None:
+class _Links:
+    """Pairs (user, used) next to versions: read level by level, and all at once when a walk gets long."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._asked = 0
+        self._uses: defaultdict[Version, list[Version]] | None = None
+        self._users: defaultdict[Version, list[Version]] = defaultdict(list)
+
+    def uses(self, level: Collection[Version]) -> list[tuple[Version, Version]]:
+        """Returns what these versions used; before an artefact's first content counts for each of its versions."""
+        if not self._all_read(level):
+            numbers = _by_artefact(level)
+            return [
+                ((edge.artefact, number), edge.used)
+                for edge in inputs_of(self._snapshot, level)
+                if not edge.workspace
+                for number in ({edge.version} & numbers[edge.artefact] or numbers[edge.artefact])
+            ]
+        uses: Mapping[Version, list[Version]] = self._uses or {}
+        at_once = [(user, used) for user in level for used in uses.get(user, ())]
+        return at_once + [(user, used) for user in level if user[1] for used in uses.get((user[0], 0), ())]
+
+    def users(self, level: Collection[Version]) -> list[tuple[Version, Version]]:
+        """Returns what used these versions."""
+        if self._all_read(level):
+            return [(user, used) for used in level for user in self._users.get(used, ())]
+        return [(edge.user, edge.used) for edge in users_of(self._snapshot, level)]
+
+    def _all_read(self, level: Collection[Version]) -> bool:
+        self._asked += len(level)
+        if self._uses is None and self._asked > _LEVEL_BY_LEVEL:
+            self._uses = defaultdict(list)
+            query = _select(self._snapshot.workspace.contract)
+            i, t = schema.inputs, schema.transitions
+            own = i.c.workspace.in_((ZERO_ADDRESS, self._snapshot.workspace.contract))
+            columns = query.with_only_columns(i.c.artefact, i.c.version, i.c.input, t.c.version).where(own)
+            for artefact, version, used, number in self._snapshot.connection.execute(columns):
+                source, target = (artefact, version), (used, -1 if number is None else number)
+                self._uses[source].append(target)
+                self._users[target].append(source)
+        return self._uses is not None
+
+
+def taint_of(snapshot: Snapshot, version: Version) -> Taint | None:
     """Returns the shortest path from a version to a revoked ancestor (not itself), or None."""
-    bad = revoked_now(snapshot) if revoked is None else revoked
+    bad = revoked_now(snapshot)
     if not bad:
         return None
+    links = _Links(snapshot)
     came_from: dict[Version, Version | None] = {version: None}
     level = {version}
-    while level and len(came_from) < _WALK_LIMIT:
+    while level:
         following: set[Version] = set()
-        for edge in inputs_of(snapshot, level):
-            # An input used before the first content counts for the versions of that artefact in this level.
-            users = [edge.user] if edge.user in level else [v for v in level if v[0] == edge.artefact]
-            if edge.workspace or edge.used in came_from:
+        for user, used in links.uses(level):
+            if used in came_from:
                 continue
-            came_from[edge.used] = users[0]
-            if edge.used in bad and edge.input != version[0]:
-                return _taint(snapshot, edge.used, came_from)
-            following.add(edge.used)
+            came_from[used] = user
+            if used in bad and used[0] != version[0]:
+                return _taint(snapshot, _path(used, came_from)[::-1])
+            following.add(used)
         level = following
     return None
 
 
-def tainted(snapshot: Snapshot) -> dict[Version, Taint]:
-    """Returns every version that has a revoked ancestor, with a shortest path to one."""
+def tainted(snapshot: Snapshot, versions: Iterable[Version]) -> dict[Version, Taint]:
+    """Returns those of the versions that have a revoked ancestor, each with a shortest path to one."""
     bad = revoked_now(snapshot)
     if not bad:
         return {}
-    level = set(bad.versions)
-    level |= _versions_of(snapshot, bad.artefacts) | {(artefact, -1) for artefact in bad.artefacts}
+    links = _Links(snapshot)
+    level = set(bad.versions) | _versions_of(snapshot, bad.artefacts) | {(artefact, -1) for artefact in bad.artefacts}
     leads_to: dict[Version, Version | None] = dict.fromkeys(level)
-    found: dict[Version, Taint] = {}
-    while level and len(leads_to) < _WALK_LIMIT:
+    while level:
         following: set[Version] = set()
-        for edge in users_of(snapshot, level):
+        for user, used in links.users(level):
             # What was used before the first content counts for every version.
-            users = {edge.user} if edge.version else {edge.user} | _versions_of(snapshot, [edge.artefact])
-            new = users - leads_to.keys()
-            leads_to.update(dict.fromkeys(new, edge.used))
+            users = {user} if user[1] else {user} | _versions_of(snapshot, [user[0]])
+            new = {one for one in users if one not in leads_to}
+            leads_to.update(dict.fromkeys(new, used))
             following |= new
         level = following
-    for version, nearer in leads_to.items():
-        if nearer is not None:
-            found[version] = _taint_downwards(snapshot, version, leads_to)
-    return found
+    return {
+        version: _taint(snapshot, _path(version, leads_to)) for version in versions if leads_to.get(version) is not None
+    }
+
+
+def _path(start: Version, following: Mapping[Version, Version | None]) -> list[Version]:
+    path = [start]
+    while (after := following[path[-1]]) is not None:
+        path.append(after)
+    return path
 
 
 def _versions_of(snapshot: Snapshot, artefacts: Iterable[bytes]) -> set[Version]:
@@ -207,27 +264,9 @@ def label(snapshot: Snapshot, version: Version) -> str:
     return f"{snapshot.name(artefact) or short(artefact)}@{'?' if number < 0 else number}"
 
 
-def _taint(snapshot: Snapshot, revoked: Version, came_from: Mapping[Version, Version | None]) -> Taint:
-    path: list[Version] = []
-    at: Version | None = revoked
-    while at is not None:
-        path.append(at)
-        at = came_from[at]
-    return _taint_along(snapshot, path[::-1])
-
-
-def _taint_downwards(snapshot: Snapshot, version: Version, leads_to: Mapping[Version, Version | None]) -> Taint:
-    path: list[Version] = []
-    at: Version | None = version
-    while at is not None:
-        path.append(at)
-        at = leads_to[at]
-    return _taint_along(snapshot, path)
-
-
-def _taint_along(snapshot: Snapshot, path: list[Version]) -> Taint:
+def _taint(snapshot: Snapshot, path: list[Version]) -> Taint:
     artefact = path[-1][0]
-    last = snapshot.latest([artefact])[artefact]
+    last = snapshot.last(artefact)
     return Taint(
         artefact=artefact,
         label=label(snapshot, path[-1]),

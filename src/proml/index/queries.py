@@ -88,10 +88,12 @@ class ReadModel:
         with self.look() as look:
             one = None if reference is None else artefacts.find(look, reference)[0]
             views = artefacts.artefact_views(look, None if one is None else [one])
-            taints = edges.tainted(look) if one is None else {}
-            if one is not None:
-                taint = edges.taint_of(look, (one, views[0].version))
-                taints = {(one, views[0].version): taint} if taint else {}
+            current = [(view.id, view.version) for view in views]
+            if one is None:
+                taints = edges.tainted(look, current)
+            else:
+                taint = edges.taint_of(look, current[0])
+                taints = {current[0]: taint} if taint is not None else {}
             r = schema.records
             missing = sql.select(sql.func.count()).select_from(r).where(r.c.state.in_(("missing", "damaged")))
             return StatusView(

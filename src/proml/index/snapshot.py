@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proml.core.lifecycle import Definition
     from proml.core.operation import Lifecycle
     from proml.core.workspace_file import WorkspaceFile
+    from proml.index.edges import Edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,20 @@ def look(engine: Engine, workspace: WorkspaceFile) -> Iterator[Snapshot]:
 
 
 class Snapshot:
-    """Lookups over one connection; each is made once."""
+    """Lookups over one connection; each is made once.
+
+    Attributes:
+        known_inputs: Inputs of artefacts read so far, for :mod:`proml.index.edges`.
+    """
 
     def __init__(self, connection: Connection, workspace: WorkspaceFile) -> None:
+        self.known_inputs: dict[bytes, list[Edge]] = {}
         self.connection = connection
         self.workspace = workspace
         self._names: dict[bytes, str | None] = {}
         self._times: dict[int, int] = {}
         self._owners: dict[bytes, str] = {}
+        self._last: dict[bytes, Row[Any]] = {}
 
     def all(self, query: sql.Select[Any]) -> list[Row[Any]]:
         """Returns all rows of a query."""
@@ -223,6 +230,12 @@ class Snapshot:
             query = sql.select(t).join(last, sql.and_(t.c.artefact == last.c.artefact, t.c.seq == last.c.seq))
             found.update((row.artefact, row) for row in self.all(query))
         return found
+
+    def last(self, artefact: bytes) -> Row[Any]:
+        """Returns the latest row of an artefact that is known to be there; read once."""
+        if artefact not in self._last:
+            self._last.update(self.latest([artefact]))
+        return self._last[artefact]
 
     def rows_of(self, artefact: bytes) -> list[Row[Any]]:
         """Returns an artefact's registration and transitions, oldest first."""
