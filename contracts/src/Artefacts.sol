@@ -16,7 +16,7 @@ import {
     TERMINAL,
     USABLE
 } from "./Lifecycles.sol";
-import {ArtefactWord, RuleWord, VoteWord, packArtefact} from "./Words.sol";
+import {ArtefactWord, RuleWord, VoteWord, packArtefact, packStep} from "./Words.sol";
 
 /// @title  The artefacts: how they come into being, change by the rules of their lifecycle, and are voted on.
 abstract contract Artefacts is Governance {
@@ -149,7 +149,7 @@ abstract contract Artefacts is Governance {
         entry.word = word.moved(rule, block.timestamp);
         entry.head = head;
         emit Transitioned(
-            artefact, change.content, actor.member, key, number, rule.toState(), seq, change.record, head
+            artefact, change.content, actor.member, packStep(key, number, rule.toState(), seq), change.record, head
         );
         for (uint256 i; i < inputs.length; ++i) {
             Input calldata input = inputs[i];

@@ -181,15 +181,13 @@ interface IWorkspace {
     );
     /// @notice An artefact changed.
     /// @param actor The member that acted.
-    /// @param key   The account that signed: the member itself or its session key.
+    /// @param step  One word, for its price: from the lowest bit, the account that signed 160 (the member itself or its
+    ///              session key) · the rule's number 8 · the state it led to 8 · the artefact's sequence number 32.
     event Transitioned(
         bytes32 indexed artefact,
         bytes32 indexed content,
         address indexed actor,
-        address key,
-        uint8 rule,
-        uint8 to,
-        uint32 seq,
+        uint256 step,
         bytes32 record,
         bytes32 head
     );

@@ -95,6 +95,11 @@ function packArtefact(address owner, uint16 lifecycle, uint8 state, uint8 flags,
     );
 }
 
+/// @dev The word `step` of the event `Transitioned`: 0 key 160 · 160 rule 8 · 168 to 8 · 176 seq 32
+function packStep(address key, uint8 rule, uint8 to, uint32 seq) pure returns (uint256) {
+    return uint256(uint160(key)) | uint256(rule) << 160 | uint256(to) << 168 | uint256(seq) << 176;
+}
+
 function ownerOf(ArtefactWord word) pure returns (address) {
     return address(uint160(ArtefactWord.unwrap(word)));
 }

@@ -64,7 +64,7 @@ contract GasTest is WorkspaceTest {
         }
         vm.prank(anne);
         ws.transitions(changes);
-        measuredEach("50 artefacts in one transaction, each", 50, 18_650);
+        measuredEach("50 artefacts in one transaction, each", 50, 18_000);
     }
 
     function test_fifty_transitions_of_one_artefact() public {
@@ -76,7 +76,7 @@ contract GasTest is WorkspaceTest {
         }
         vm.prank(anne);
         ws.transitions(changes);
-        measuredEach("50 transitions of one artefact, each", 50, 9_250);
+        measuredEach("50 transitions of one artefact, each", 50, 8_500);
     }
 
     function test_endorsements() public {

@@ -127,6 +127,8 @@ contract OperationsTest is WorkspaceTest {
         assertEq(logs.length, 3, "events");
         assertEq(logs[0].topics[0], IWorkspace.Transitioned.selector, "first event");
         assertEq(logs[0].topics[2], rebuild.content, "content");
+        uint256 step = uint256(uint160(anne)) | uint256(REBUILD) << 160 | uint256(1) << 168 | uint256(2) << 176;
+        assertEq(logs[0].data, abi.encode(step, rebuild.record, ws.headOf(artefact)), "step, record, head");
         assertEq(logs[1].topics[0], IWorkspace.InputUsed.selector, "second event");
         assertEq(logs[1].topics[2], data, "first input");
         assertEq(logs[2].topics[2], artefact, "second input");

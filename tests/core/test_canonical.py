@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -95,3 +96,19 @@ def test_a_value_that_contains_itself_is_refused() -> None:
     loop.append(loop)
     with pytest.raises(InvalidRecord, match="nesting"):
         canonical_json(loop)
+
+
+@pytest.mark.parametrize("opener", ["[", '{"a":'])
+def test_deep_nesting_is_refused_whatever_the_recursion_limit(opener: str) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)  # an EVM raises it too
+    try:
+        with pytest.raises(InvalidRecord, match="nesting"):
+            parse_json(opener * 200_000, "the record")
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_brackets_in_text_are_no_nesting() -> None:
+    value = {"a": "[{" * 100 + '"\\', "b": [[]] * 70}
+    assert parse_json(canonical_json(value), "the record") == value

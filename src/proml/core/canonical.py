@@ -7,6 +7,7 @@ refused where readers could disagree about it: duplicate keys, NaN, lone surroga
 from __future__ import annotations
 
 import json
+import re
 from typing import NoReturn, TypeAlias, cast
 
 from proml.errors import InvalidRecord
@@ -66,6 +67,7 @@ def parse_json(data: bytes | str, what: str, *, max_bytes: int = MAX_BYTES) -> J
         raise InvalidRecord(f"Expected at most {max_bytes} bytes in {what}, found {size_bytes}.")
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
+        _check_text_depth(text)
         value = json.loads(
             text, object_pairs_hook=_distinct, parse_constant=_no_constant, parse_int=_integer, parse_float=_double
         )
@@ -74,8 +76,6 @@ def parse_json(data: bytes | str, what: str, *, max_bytes: int = MAX_BYTES) -> J
         _check_strings(value)
     except UnicodeError as error:
         raise InvalidRecord(f"Expected UTF-8 text in {what}: {error}.") from error
-    except RecursionError as error:
-        raise InvalidRecord(f"Expected at most {MAX_DEPTH} levels of nesting in {what}.") from error
     except ValueError as error:
         raise InvalidRecord(f"Expected JSON in {what}: {error}.") from error
     except InvalidRecord as error:
@@ -101,6 +101,28 @@ def check_depth(value: object) -> None:
             return
         level = deeper
     raise InvalidRecord(f"Expected at most {MAX_DEPTH} levels of nesting.", hint="Flatten the value.")
+
+
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+
+
+def _check_text_depth(text: str) -> None:
+    """Refuses deep nesting before it is parsed.
+
+    ``json`` recurses on the C stack, guarded only by the interpreter's recursion limit, which py-evm raises for the
+    whole process so far that deep JSON would end it.
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for found in _STRUCTURE.finditer(text):
+        character = found[0]
+        if character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidRecord(f"Expected at most {MAX_DEPTH} levels of nesting.", hint="Flatten the value.")
+        elif character in "]}":
+            depth -= 1
 
 
 def _distinct(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:

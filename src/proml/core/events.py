@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from proml.core import interface
 from proml.core.abi import decode, static_reader
 from proml.core.interface import fields
-from proml.core.words import WORD_BYTES, words
+from proml.core.words import WORD_BYTES, word_address, words
 from proml.errors import InvalidRecord, VerificationError
 
 if TYPE_CHECKING:
@@ -164,7 +164,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Transitioned:
-    """An artefact changed; ``content`` is zero when the content stayed."""
+    """An artefact changed; ``content`` is zero when the content stayed.
+
+    On chain ``key``, ``rule``, ``to_state`` and ``seq`` share one word, ``step``: see ``IWorkspace.Transitioned``.
+    """
 
     at: At
     artefact: bytes
@@ -239,6 +242,8 @@ EVENTS: tuple[type[Event], ...] = get_args(Event)
 _DECLARED = {cls: fields(interface.EVENTS[cls.__name__]) for cls in EVENTS}
 _INDEXED = {cls: sum(f.indexed for f in declared) for cls, declared in _DECLARED.items()}
 _STRUCTURED = (ProposalApproved, Endorsed)
+_STEP = 3
+"""Where ``Transitioned`` has its packed word."""
 
 
 def topic_of(event: type[Event]) -> bytes:
@@ -281,7 +286,17 @@ def _flat(cls: type[Event], readers: tuple[Callable[[bytes], Any], ...], log: Lo
     arguments = [*log.topics[1:], *words(log.data)]
     if len(arguments) != len(readers) or len(log.topics) != 1 + _INDEXED[cls] or len(log.data) % WORD_BYTES:
         raise InvalidRecord(f"expected {len(readers)} words, found {len(arguments)}")
-    return [read(word) for read, word in zip(readers, arguments, strict=True)]
+    values = [read(word) for read, word in zip(readers, arguments, strict=True)]
+    if cls is Transitioned:
+        values[_STEP : _STEP + 1] = _unpack_step(arguments[_STEP])
+    return values
+
+
+def _unpack_step(word: bytes) -> tuple[str, int, int, int]:
+    """Returns key, rule, state led to and sequence number, which lie in this order from the word's lowest bit."""
+    if any(word[:6]):
+        raise InvalidRecord("expected a step of 208 bits, found more")
+    return word_address(bytes(12) + word[12:]), word[11], word[10], int.from_bytes(word[6:10], "big")
 
 
 def _structured(cls: type[Event], log: LogLike) -> list[Any]:

@@ -108,8 +108,8 @@ EVENTS = {
         " bytes32 head"
     ),
     "Transitioned": (
-        "bytes32 indexed artefact, bytes32 indexed content, address indexed actor, address key, uint8 rule, uint8 to,"
-        " uint32 seq, bytes32 record, bytes32 head"
+        "bytes32 indexed artefact, bytes32 indexed content, address indexed actor, uint256 step, bytes32 record,"
+        " bytes32 head"
     ),
     "InputUsed": (
         "bytes32 indexed artefact, bytes32 indexed input, bytes32 indexed inputHead, address workspace, uint32 seq"
