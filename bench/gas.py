@@ -37,6 +37,7 @@ TARGETS: dict[str, int | None] = {
     "gas.register": 80_000,
     "gas.transition": 46_000,
     "gas.transition_one_input": 52_000,
+    "gas.transition_one_input_usable": 52_000,
     "gas.transition_relayed": 58_000,
     "gas.transition_batch50": 18_000,
     "gas.transition_batch50_same": 8_000,
@@ -106,7 +107,8 @@ class Bench:
             "gas.workspace": self.creation_gas,
             "gas.register": register[-1],
             "gas.transition": self.send(self.move(subject)),
-            "gas.transition_one_input": self.send(self.move(subject, _USE, used)),
+            "gas.transition_one_input": self.send(self.move(subject, _MOVE, used)),
+            "gas.transition_one_input_usable": self.send(self.move(subject, _USE, used)),
         }
         self.relay(self.move(subject), nonce=0)
         figures["gas.transition_relayed"] = self.relay(self.move(subject), nonce=1)

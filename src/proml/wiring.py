@@ -285,7 +285,6 @@ def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool
             f"{unknown[0]!r} is not the URL of a ledger; expected embedded:PATH, http(s)://…, ws(s)://… or /path.ipc.",
             hint="Correct PROML_LEDGER, .proml/config.toml or the workspace file.",
         )
-    _need("web3")
     from proml.adapters.jsonrpc import JsonRpcLedger  # noqa: PLC0415 - takes long to import
 
     return JsonRpcLedger(given)

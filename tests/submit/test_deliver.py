@@ -501,9 +501,7 @@ def test_another_chain_than_the_pinned_one_gets_nothing(
 # --------------------------------------------------------------------------------------------------------- waiting
 
 
-def test_without_waiting_an_entry_is_left_as_sent(
-    make_sender: Callable[..., Sender], world: World, name: str
-) -> None:
+def test_without_waiting_an_entry_is_left_as_sent(make_sender: Callable[..., Sender], world: World, name: str) -> None:
     slow = SlowLedger(world.ledger)
     sender = make_sender(ledger=slow)
     first, second = sender.submit(name, "one"), sender.submit(name, "two")

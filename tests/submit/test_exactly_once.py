@@ -42,9 +42,7 @@ def anchored(world: World) -> list[bytes]:
 
 
 @pytest.mark.slow
-def test_a_process_that_ends_after_any_call_neither_loses_nor_doubles(
-    world: World, tmp_path: Path, name: str
-) -> None:
+def test_a_process_that_ends_after_any_call_neither_loses_nor_doubles(world: World, tmp_path: Path, name: str) -> None:
     step = 0
     while True:
         step += 1

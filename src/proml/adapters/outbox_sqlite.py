@@ -98,9 +98,7 @@ class SqliteOutbox:
 
     def add(self, intents: Sequence[Intent]) -> Sequence[int]:
         """Adds intents durably, all or none, and returns their numbers (those known by key keep theirs)."""
-        rows = [
-            (i.key, i.kind, i.artefact, json.dumps(dict(i.body)), self._now_ns()) for i in intents
-        ]
+        rows = [(i.key, i.kind, i.artefact, json.dumps(dict(i.body)), self._now_ns()) for i in intents]
         insert = (
             "INSERT INTO entry (key, kind, artefact, body, created_ns, state, raw_transaction, transaction_hash, "
             "block_number, block_hash, gas_used, attempts, error, confirmed_ns, detail, final) "

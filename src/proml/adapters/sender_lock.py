@@ -65,7 +65,7 @@ class ProcessLock:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.release()
 
     def _thread_mutex(self) -> threading.Lock:

@@ -96,7 +96,13 @@ def replay_a_message(stage: Stage, cast: Cast) -> None:
     stage.heading("Attack: a signed message is sent a second time")
     stage.attack(clinic, "proml", "relay", again, title="a message replayed", wanted=[REFUSED, CONFLICT])
     stage.attack(
-        clinic, "python", "insider.py", "replay", again, title="the same, past our commands", wanted=[REFUSED, CONFLICT]
+        clinic,
+        "python",
+        "insider.py",
+        "replay",
+        again,
+        title="a replay, straight to the contract",
+        wanted=[REFUSED, CONFLICT],
     )
 
 

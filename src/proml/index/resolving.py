@@ -1,4 +1,4 @@
-"""Looks up for submission what was used, by the index: :class:`proml.submit.resolver.Resolver` without log searches.
+"""Looks up for submission what was used, by the index: :class:`proml.resolver.Resolver` without log searches.
 
 Finding a version by its content takes the ledger a search through all blocks, which public end points refuse; the index
 has it at hand. Where an artefact stands now, which the index could be behind on, is still asked of the ledger.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proml.index.queries import ReadModel
     from proml.index.snapshot import Snapshot
     from proml.index.views import VersionView
-    from proml.submit.resolver import Actor, Resolver, Standing
+    from proml.resolver import Actor, Resolver, Standing
 
 
 class IndexResolver:

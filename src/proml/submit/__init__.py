@@ -2,8 +2,7 @@
 
 - :mod:`proml.submit.intents`: what a participant asks for becomes a record in the local store and an intent in the
   outbox.
-- :mod:`proml.submit.resolver`: what has to be looked up before an intent can be signed (names, rules, heads, inputs);
-  :mod:`proml.submit.chain_resolver` looks it up on the ledger itself.
+- :mod:`proml.submit.chain_resolver`: looks up names, rules, heads and inputs on the ledger itself.
 - :mod:`proml.submit.plan`: which entries can go now, and which wait for what.
 - :mod:`proml.submit.bind`: an intent bound to heads, rules and inputs is an operation.
 - :mod:`proml.submit.deliver`: publishes records, signs, writes ahead, sends, waits, and starts again where it was.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from proml.core.calls import decode_call
@@ -40,13 +41,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proml.ports import Entry
-    from proml.submit.resolver import Resolver, Standing
+    from proml.resolver import Actor, Resolver, Standing
 
 INPUTS_HELD = 64
 """The guard under which a transition repeats the inputs of the current version."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binder:
     """Binds the intents of one account in one workspace.
 
@@ -83,7 +84,7 @@ class Binder:
             case EndorseIntent():
                 operation = self._endorsement(typed)
             case AnchorIntent():
-                head = self.resolver.anchor_head(self.resolver.actor(self.account).member)
+                head = self.resolver.anchor_head(self._actor.member)
                 operation = Anchor(head, typed.root, typed.leaves)
             case GrantIntent():
                 operation = Grant(Session(typed.key, typed.roles, typed.artefact, typed.expires), typed.consent)
@@ -95,6 +96,11 @@ class Binder:
                 operation = relayed(typed)
         return operation
 
+    @cached_property
+    def _actor(self) -> Actor:
+        # Asked once per delivery: it only chooses between alternatives of an action; the contract says what is allowed.
+        return self.resolver.actor(self.account)
+
     def _transition(self, entry: Entry, typed: TransitionIntent) -> Operation:
         artefact = self.resolver.artefact_id(typed.name)
         standing = self.resolver.standing(artefact)
@@ -105,12 +111,12 @@ class Binder:
             raise self._unregistered(typed.name)
         lifecycle = self.resolver.lifecycle_number(typed.kind)
         registration = Registration(artefact, lifecycle, self.registration(entry, typed))
-        owner = self.resolver.actor(self.account).member
+        owner = self._actor.member
         head = genesis_head(self.chain_id, self.contract, registration, self.account)
         return registration, self._change(typed, artefact, self.resolver.new_standing(lifecycle, owner), head)
 
     def _change(self, typed: TransitionIntent, artefact: bytes, standing: Standing, head: bytes) -> Transition:
-        number, rule = self.resolver.rule_for(typed.action, standing, self.resolver.actor(self.account))
+        number, rule = self.resolver.rule_for(typed.action, standing, self._actor)
         return Transition(
             artefact=artefact,
             expected_head=head,

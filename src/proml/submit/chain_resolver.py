@@ -1,4 +1,4 @@
-"""The :class:`~proml.submit.resolver.Resolver` that asks the ledger itself, so that it is never behind the chain.
+"""The :class:`~proml.resolver.Resolver` that asks the ledger itself, so that it is never behind the chain.
 
 Lifecycle definitions, which name states and actions, come from the stores by the digest that the chain holds.
 """
@@ -19,7 +19,7 @@ from proml.core.operation import ZERO, ZERO_ADDRESS, Input, Lifecycle, Rule
 from proml.core.refusal import PlainNames
 from proml.errors import NotAvailable, ProMLError, UnknownName, UnreachableError
 from proml.ports import LogQuery, Reverted
-from proml.submit.resolver import Actor, Standing
+from proml.resolver import Actor, Standing
 
 if TYPE_CHECKING:
     from proml.core.events import Event
@@ -277,6 +277,4 @@ class ChainNames(PlainNames):
     def roles(self, roles: int) -> list[str]:
         """Returns the roles by name, free ones as the workspace calls them."""
         free = self._workspace.roles
-        return [
-            free.get(bit) or super(ChainNames, self).roles(1 << bit)[0] for bit in range(16) if roles >> bit & 1
-        ]
+        return [free.get(bit) or super(ChainNames, self).roles(1 << bit)[0] for bit in range(16) if roles >> bit & 1]

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from proml.core.workspace_file import WorkspaceFile
     from proml.ports import Clock, Entry, Ledger, Outbox, Signer, Store
+    from proml.resolver import Resolver
     from proml.submit.book import Progress
-    from proml.submit.resolver import Resolver
 
 Wait: TypeAlias = Literal["included", "final"] | None
 
@@ -119,9 +119,7 @@ class _Bound:
 class _Delivery:
     """One delivery, while the sender's lock is held."""
 
-    def __init__(
-        self, channel: Channel, only: Collection[int] | None, wait: Wait, progress: Progress | None
-    ) -> None:
+    def __init__(self, channel: Channel, only: Collection[int] | None, wait: Wait, progress: Progress | None) -> None:
         self._ledger = PatientLedger(channel.ledger, channel.clock, channel.patience)
         self._workspace = channel.workspace
         self._resolver = channel.resolver

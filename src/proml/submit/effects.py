@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from proml.core.events import Event
     from proml.core.operation import Relayed
     from proml.ports import Ledger
-    from proml.submit.resolver import Resolver
+    from proml.resolver import Resolver
 
 
 class Effects:
@@ -97,8 +97,9 @@ class Effects:
                 wanted = topic_filter(ProposalApproved, second=(address_word(self._account),))
                 return self._newest(
                     wanted,
-                    lambda e: isinstance(e, ProposalApproved)
-                    and (e.change.action, e.change.salt, e.change.data) == change,
+                    lambda e: (
+                        isinstance(e, ProposalApproved) and (e.change.action, e.change.salt, e.change.data) == change
+                    ),
                 )
             case RelayIntent():
                 return self._relayed(relayed(typed))

@@ -249,9 +249,7 @@ class Transactions:
         data = self._ledger.transaction_input(receipt.transaction_hash) or b""
         where = f"transaction 0x{receipt.transaction_hash.hex()} in block {receipt.block_number}"
         try:
-            self._ledger.call(
-                self._place.contract, data, sender=self._signer.address, block=receipt.block_number
-            )
+            self._ledger.call(self._place.contract, data, sender=self._signer.address, block=receipt.block_number)
         except Reverted as error:
             known = explain(error.data, self._place.names)
             if isinstance(known, ConflictError):
