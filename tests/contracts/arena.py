@@ -12,8 +12,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.contracts import model
-from tests.contracts.model import NOWHERE, Circumstances, Refusal, Refused, State
+from tests.contracts.model import perform
+from tests.contracts.model_governance import found as founded
+from tests.contracts.model_state import NOWHERE, Approvals, Circumstances, Refusal, Refused, State
 
 from proml.adapters.clock import ManualClock
 from proml.adapters.embedded import EmbeddedLedger
@@ -130,7 +131,7 @@ class Arena:
         receipt = self._mine(deployer, None, creation)
         empty = State(CHAIN_ID, receipt.contract or ZERO_ADDRESS)
         try:
-            state, events = model.found(empty, founders, quorum, lifecycles)
+            state, events = founded(empty, founders, quorum, lifecycles)
         except Refused:
             state, events = None, ()
         assert receipt.succeeded == (state is not None), "contract and model disagree on whether this can be founded"
@@ -145,9 +146,7 @@ class Arena:
         state, data = self.states[contract], attempt.data
         reasons: tuple[Refusal, ...] = ()
         try:
-            after, events = model.perform(
-                state, attempt.sender, attempt.operation, attempt.relay, self._around(contract)
-            )
+            after, events = perform(state, attempt.sender, attempt.operation, attempt.relay, self._around(contract))
         except Refused as refused:
             after, events, reasons = state, (), refused.reasons
         found = self._refusal(contract, attempt.sender, data)
@@ -215,7 +214,7 @@ class Arena:
         """Compares a proposal's id, approvals and whether it was carried out."""
         state = self.states[contract]
         identifier = heads.proposal_id(state.epoch, proposal)
-        approvals = state.proposals.get(identifier, model.Approvals())
+        approvals = state.proposals.get(identifier, Approvals())
         expected = (identifier, len(approvals.organisations), approvals.executed)
         self._expect(contract, {("proposalOf", proposal): expected})
 

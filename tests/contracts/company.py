@@ -30,7 +30,7 @@ from proml.core.operation import (
 )
 
 if TYPE_CHECKING:
-    from tests.contracts.model import Refusal, State
+    from tests.contracts.model_state import Refusal, State
 
 ADMIN, CONTRIBUTOR, REVIEWER, VERIFIER, OPERATOR, AUDITOR = 1, 2, 4, 8, 16, 32
 ANY = 255

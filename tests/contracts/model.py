@@ -1,8 +1,8 @@
 """A model of the workspace contract: the same rules, as pure functions of Python values.
 
 Written from the protocol and from the NatSpec of ``IWorkspace.sol``, not from the contract's code, so that a mistake
-would have to be made twice to go unseen. :func:`found` makes the state that a new workspace has. :func:`perform` gives
-the state after an operation and its events, or raises :class:`Refused`.
+would have to be made twice to go unseen. :func:`perform` gives the state after an operation and its events, or raises
+:class:`Refused`; the state is in ``model_state``, what governance does to it in ``model_governance``.
 
 The protocol says what is refused, not which of two broken rules is named first. So :class:`Refused` holds every rule
 that an operation breaks, and a contract is right to name any one of them.
@@ -15,24 +15,45 @@ Left out: signers that are contracts (EIP-1271), gas, and call data that is not 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from tests.contracts.model_governance import execute, session_revoked
+from tests.contracts.model_state import (
+    ADMIN,
+    ANY_ROLE,
+    ANY_STATE,
+    FORBIDS_CONTENT,
+    FOUR_EYES,
+    INPUTS_HELD,
+    INPUTS_USABLE,
+    NEEDS_CONTENT,
+    NEEDS_INPUT,
+    NOWHERE,
+    OWNER_ONLY,
+    TERMINAL,
+    Approvals,
+    Artefact,
+    Ballot,
+    Circumstances,
+    Leave,
+    Membership,
+    Outcome,
+    Refusal,
+    Refused,
+    Rules,
+    State,
+)
 
 from proml.core import calls, heads
 from proml.core.events import (
     Anchored,
-    ArtefactRecovered,
-    At,
     Endorsed,
     Event,
-    GovernanceQuorumSet,
     InputUsed,
-    LifecycleAdded,
-    MemberSet,
     ProposalApproved,
     ProposalExecuted,
     Registered,
     SessionGranted,
-    SessionRevoked,
     Transitioned,
 )
 from proml.core.messages import domain_separator, session_consent_hash, typed_hash
@@ -44,10 +65,8 @@ from proml.core.operation import (
     Grant,
     Input,
     Lifecycle,
-    Member,
     Operation,
     Proposal,
-    Recovery,
     Registration,
     Relay,
     Revocation,
@@ -56,190 +75,7 @@ from proml.core.operation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-NOWHERE = At(0, 0, 0, b"", b"")
-ADMIN = 1
-ANY_ROLE = 0xFFFF
-ANY_STATE = 255
-USABLE, TERMINAL, REVOKED = 1, 2, 4
-ALL_FLAGS = USABLE | TERMINAL | REVOKED
-(
-    OWNER_ONLY,
-    FOUR_EYES,
-    NEEDS_CONTENT,
-    FORBIDS_CONTENT,
-    INPUTS_USABLE,
-    NEEDS_INPUT,
-    INPUTS_HELD,
-) = (1, 2, 4, 8, 16, 32, 64)
-ALL_GUARDS = 127
-CONTRADICTION = NEEDS_CONTENT | FORBIDS_CONTENT
-HEADER = 255
-# NatSpec gives 255 to the header, so rules are numbered up to 254. Open: how many states there may be.
-MOST_STATES, MOST_RULES = 64, HEADER
-
-
-class Refusal(NamedTuple):
-    """One rule that an operation breaks: the contract's error and its arguments."""
-
-    error: str
-    arguments: tuple[Any, ...] = ()
-
-
-class Refused(Exception):
-    """An operation that changes nothing; ``reasons`` are all the rules it breaks, in no order."""
-
-    def __init__(self, reasons: Sequence[Refusal]) -> None:
-        super().__init__(*reasons)
-        self.reasons = tuple(dict.fromkeys(reasons))
-
-
-# ------------------------------------------------------------------------------------------------------------- state
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """An account's organisation, for ever, and its roles now (0: not a member now)."""
-
-    organisation: int
-    roles: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """What a session key may do, and for whom; ``expires`` is 0 once revoked."""
-
-    member: str
-    roles: int
-    artefact: bytes
-    expires: int
-
-
-@dataclass(frozen=True, slots=True)
-class Artefact:
-    """An artefact's whole state."""
-
-    owner: str
-    lifecycle: int
-    state: int
-    seq: int
-    changed_at: int
-    head: bytes
-    held: bytes = ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """Who voted on a ballot (organisation → approved), and the chain of the votes."""
-
-    votes: Mapping[int, bool] = field(default_factory=dict)
-    chain: bytes = ZERO
-
-    @property
-    def endorsed(self) -> int:
-        """Number of organisations that approved."""
-        return sum(self.votes.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Approvals:
-    """Organisations that approved a proposal, and whether it was carried out."""
-
-    organisations: frozenset[int] = frozenset()
-    executed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A workspace."""
-
-    chain_id: int
-    contract: str
-    members: Mapping[str, Membership] = field(default_factory=dict)
-    sessions: Mapping[str, Leave] = field(default_factory=dict)
-    lifecycles: tuple[Lifecycle, ...] = ()
-    artefacts: Mapping[bytes, Artefact] = field(default_factory=dict)
-    ballots: Mapping[bytes, Ballot] = field(default_factory=dict)
-    anchors: Mapping[str, bytes] = field(default_factory=dict)
-    nonces: Mapping[str, int] = field(default_factory=dict)
-    proposals: Mapping[bytes, Approvals] = field(default_factory=dict)
-    quorum: int = 0
-    epoch: int = 0
-
-    @property
-    def admin_organisations(self) -> int:
-        """Number of organisations that have an admin."""
-        return len({member.organisation for member in self.members.values() if member.roles & ADMIN})
-
-    def lifecycle_of(self, artefact: Artefact) -> Lifecycle:
-        """Returns the lifecycle that an artefact obeys."""
-        return self.lifecycles[artefact.lifecycle - 1]
-
-    def flags(self, artefact: Artefact) -> int:
-        """Returns the flags of an artefact's state."""
-        return self.lifecycle_of(artefact).state_flags[artefact.state]
-
-    def usable_at(self, artefact: bytes, head: bytes) -> bool:
-        """Tells whether the artefact is at this head, in a state usable as an input."""
-        found = self.artefacts.get(artefact)
-        return found is not None and found.head == head and bool(self.flags(found) & USABLE)
-
-    def revoked(self, artefact: bytes) -> bool:
-        """Tells whether the artefact exists and its state is flagged revoked."""
-        found = self.artefacts.get(artefact)
-        return found is not None and bool(self.flags(found) & REVOKED)
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a workspace sees beyond its own state.
-
-    Attributes:
-        now: The block's time, in Unix seconds.
-        elsewhere: Other workspaces of the chain by address.
-        signed_by: Returns who made a signature over a hash; None if nobody did.
-    """
-
-    now: int
-    elsewhere: Mapping[str, State]
-    signed_by: Callable[[bytes, bytes], str | None]
-
-
-Outcome = tuple[State, tuple[Event, ...]]
-
-
-class _Rules(list[Refusal]):
-    """The rules that an operation was found to break so far."""
-
-    def unless(self, holds: object, error: str, *arguments: Any) -> None:
-        if not holds:
-            self.append(Refusal(error, arguments))
-
-    def settle(self) -> None:
-        """Refuses the operation if it broke a rule; called where what follows makes no sense then."""
-        if self:
-            raise Refused(self)
-
-
-# ---------------------------------------------------------------------------------------------------------- creation
-
-
-def found(empty: State, founders: Sequence[Member], quorum: int, lifecycles: Sequence[Lifecycle]) -> Outcome:
-    """Returns a new workspace; ``empty`` says where it stands."""
-    state, events = empty, []
-    for founder in founders:
-        state, event = _member_set(state, founder)
-        events.append(event)
-    state, event = _quorum_set(state, quorum)
-    events.append(event)
-    for lifecycle in lifecycles:
-        state, event = _lifecycle_added(state, lifecycle)
-        events.append(event)
-    return state, tuple(events)
-
-
-# -------------------------------------------------------------------------------------------------------- operations
+    from collections.abc import Callable, Sequence
 
 
 def perform(state: State, sender: str, operation: Operation, relay: Relay | None, around: Circumstances) -> Outcome:
@@ -257,7 +93,7 @@ def perform(state: State, sender: str, operation: Operation, relay: Relay | None
     """
     if relay is None:
         return _act(_Call(state, sender, around), operation)
-    broken = _Rules()
+    broken = Rules()
     following = state.nonces.get(relay.signer, 0)
     domain = domain_separator(state.chain_id, state.contract)
     message = typed_hash(operation, nonce=relay.nonce, deadline=relay.deadline, domain=domain)
@@ -279,7 +115,7 @@ class _Call:
     state: State
     key: str
     around: Circumstances
-    broken: _Rules = field(default_factory=_Rules)
+    broken: Rules = field(default_factory=Rules)
 
     def after(self, state: State) -> _Call:
         """Returns the call of the next operation by the same account."""
@@ -550,10 +386,7 @@ def _revoke(call: _Call, revocation: Revocation) -> Outcome:
     else:
         call.broken.unless(leave.member == acting, "SessionTaken", revocation.key, leave.member)
     call.broken.settle()
-    return _session_revoked(state, revocation.key)
-
-
-# -------------------------------------------------------------------------------------------------------- governance
+    return session_revoked(state, revocation.key)
 
 
 def _govern(call: _Call, change: Proposal) -> Outcome:
@@ -572,117 +405,8 @@ def _govern(call: _Call, change: Proposal) -> Outcome:
     if len(approvals.organisations) < state.quorum:
         return replace(state, proposals={**state.proposals, proposal: approvals}), (approved,)
     state = replace(state, proposals={**state.proposals, proposal: replace(approvals, executed=True)})
-    state, effects = _execute(state, change)
+    state, effects = execute(state, change)
     return state, (approved, *effects, ProposalExecuted(NOWHERE, proposal))
-
-
-def _execute(state: State, change: Proposal) -> Outcome:
-    event: Event
-    match calls.decode_proposal(change):
-        case Member() as member:
-            state, event = _member_set(state, member)
-            _check_lock(state)
-            # Approvals given under other members or another quorum are void.
-            return replace(state, epoch=state.epoch + 1), (event,)
-        case int(quorum):
-            state, event = _quorum_set(state, quorum)
-            return replace(state, epoch=state.epoch + 1), (event,)
-        case Lifecycle() as lifecycle:
-            state, event = _lifecycle_added(state, lifecycle)
-            return state, (event,)
-        case Recovery() as recovery:
-            return _recovered(state, recovery)
-        case Revocation(key):
-            return _session_revoked(state, key)
-
-
-def _member_set(state: State, member: Member) -> tuple[State, Event]:
-    known = state.members.get(member.account)
-    broken = _Rules()
-    broken.unless(
-        member.account != ZERO_ADDRESS
-        and member.organisation
-        and member.account not in state.sessions
-        # Open: whoever never was a member cannot be removed.
-        and (bool(member.roles) if known is None else known.organisation == member.organisation),
-        "MemberInvalid",
-        member.account,
-        member.organisation,
-    )
-    broken.settle()
-    members = {**state.members, member.account: Membership(member.organisation, member.roles)}
-    return replace(state, members=members), MemberSet(NOWHERE, member.account, member.organisation, member.roles)
-
-
-def _quorum_set(state: State, quorum: int) -> tuple[State, Event]:
-    state = replace(state, quorum=quorum)
-    _check_lock(state)
-    return state, GovernanceQuorumSet(NOWHERE, quorum)
-
-
-def _check_lock(state: State) -> None:
-    broken = _Rules()
-    able = state.admin_organisations
-    broken.unless(1 <= state.quorum <= able, "GovernanceLocked", state.quorum, able)
-    broken.settle()
-
-
-def _lifecycle_added(state: State, lifecycle: Lifecycle) -> tuple[State, Event]:
-    flags, rules = lifecycle.state_flags, lifecycle.rules
-    broken = _Rules()
-    # Open: what is malformed beyond numbers that mean nothing. The model refuses what could never be used as well.
-    broken.unless(
-        lifecycle.definition != ZERO
-        and lifecycle.register_roles
-        and 0 < len(flags) <= MOST_STATES
-        and lifecycle.initial < len(flags)
-        and len(rules) <= MOST_RULES
-        and all(flag <= ALL_FLAGS for flag in flags),
-        "LifecycleInvalid",
-        HEADER,
-    )
-    for number, rule in enumerate(rules):
-        broken.unless(_is_sound(rule, flags), "LifecycleInvalid", number)
-    broken.settle()
-    state = replace(state, lifecycles=(*state.lifecycles, lifecycle))
-    return state, LifecycleAdded(NOWHERE, len(state.lifecycles), lifecycle.definition)
-
-
-def _is_sound(rule: Rule, flags: Sequence[int]) -> bool:
-    starts = rule.from_state == ANY_STATE or (rule.from_state < len(flags) and not flags[rule.from_state] & TERMINAL)
-    return (
-        starts
-        and rule.to_state < len(flags)
-        and bool(rule.roles)
-        and rule.guards <= ALL_GUARDS
-        and rule.guards & CONTRADICTION != CONTRADICTION
-        and bool(rule.quorum) == bool(rule.vote_roles)
-    )
-
-
-def _recovered(state: State, recovery: Recovery) -> Outcome:
-    broken = _Rules()
-    new_owner = state.members.get(recovery.new_owner, Membership(0, 0))
-    broken.unless(new_owner.roles, "NotAMember", recovery.new_owner)
-    artefacts, events = dict(state.artefacts), []
-    for artefact in recovery.artefacts:
-        found = artefacts.get(artefact)
-        if found is None:
-            broken.unless(found, "UnknownArtefact", artefact)
-            continue
-        broken.unless(found.owner == recovery.owner, "NotOwnedBy", artefact, found.owner)
-        artefacts[artefact] = replace(found, owner=recovery.new_owner)
-        events.append(ArtefactRecovered(NOWHERE, artefact, recovery.owner, recovery.new_owner))
-    broken.settle()
-    return replace(state, artefacts=artefacts), tuple(events)
-
-
-def _session_revoked(state: State, key: str) -> Outcome:
-    leave = state.sessions.get(key)
-    if leave is None:
-        raise Refused([Refusal("NotAMember", (key,))])
-    sessions = {**state.sessions, key: replace(leave, expires=0)}
-    return replace(state, sessions=sessions), (SessionRevoked(NOWHERE, leave.member, key),)
 
 
 _SINGLE: dict[type, Callable[[_Call, Any], Outcome]] = {

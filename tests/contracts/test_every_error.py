@@ -23,7 +23,7 @@ from tests.contracts.company import (
     Company,
     begun_company,
 )
-from tests.contracts.model import Refusal
+from tests.contracts.model_state import Refusal
 
 from proml.core import calls, heads
 from proml.core.interface import ERRORS

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from tests.contracts import model
 from tests.contracts.arena import Attempt, digest, vote_on
 from tests.contracts.company import (
     ADDRESSES,
@@ -31,7 +30,20 @@ from tests.contracts.company import (
     SESSION_KEYS,
     begun_company,
 )
-from tests.contracts.model import ANY_STATE, NEEDS_CONTENT, TERMINAL, Artefact, Circumstances
+from tests.contracts.model import perform
+from tests.contracts.model_state import (
+    ANY_STATE,
+    FORBIDS_CONTENT,
+    INPUTS_HELD,
+    NEEDS_CONTENT,
+    NEEDS_INPUT,
+    TERMINAL,
+    Artefact,
+    Circumstances,
+    Membership,
+    Refused,
+    State,
+)
 
 from proml.core import calls, heads
 from proml.core.operation import (
@@ -135,8 +147,8 @@ class History(RuleBasedStateMachine):
             changes.append(change)
             try:
                 # The next one builds on what this one leaves behind.
-                state, _ = model.perform(state, actor, change, None, self._around())
-            except model.Refused:
+                state, _ = perform(state, actor, change, None, self._around())
+            except Refused:
                 continue
         self._try(data, actor, tuple(changes))
 
@@ -177,7 +189,7 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def grant(self, data: st.DataObject) -> None:
         actor = self._pick(data, [*MEMBERS_ONLY * 3, *EVERYBODY])
-        member = self.company.state.members.get(actor, model.Membership(0, 7))
+        member = self.company.state.members.get(actor, Membership(0, 7))
         subset = member.roles & data.draw(st.integers(0, 0xFFFF))
         roles = self._pick(data, [subset, member.roles, member.roles | 1 << 14])
         key = self._pick(data, [ADDRESSES[name] for name in SESSION_KEYS] * 3 + list(EVERYBODY))
@@ -275,7 +287,7 @@ class History(RuleBasedStateMachine):
         )
         return Registration(artefact, lifecycle, digest(f"registration {next(self.contents)}"))
 
-    def _transition(self, data: st.DataObject, state: model.State | None = None) -> Transition:
+    def _transition(self, data: st.DataObject, state: State | None = None) -> Transition:
         state = state or self.company.state
         key = self._pick(data, sorted(state.artefacts))
         one = state.artefacts[key]
@@ -290,18 +302,16 @@ class History(RuleBasedStateMachine):
             starting = [n for n, step in enumerate(lifecycle.rules) if step.from_state in (ANY_STATE, one.state)]
             number = self._pick(data, starting or list(range(len(lifecycle.rules))) or [0])
         step = lifecycle.rules[number] if number < len(lifecycle.rules) else LIFECYCLES[0].rules[0]
-        bare = bool(step.guards & model.FORBIDS_CONTENT) or (
-            not step.guards & NEEDS_CONTENT and data.draw(st.booleans())
-        )
+        bare = bool(step.guards & FORBIDS_CONTENT) or (not step.guards & NEEDS_CONTENT and data.draw(st.booleans()))
         content = ZERO if bare else digest(f"content {next(self.contents)}")
         inputs = self._inputs(data, step)
-        held = self.made_of.get(one.held, ()) if step.guards & model.INPUTS_HELD else ()
+        held = self.made_of.get(one.held, ()) if step.guards & INPUTS_HELD else ()
         return Transition(key, one.head, number, content, digest("record"), inputs, held)
 
     def _inputs(self, data: st.DataObject, step: Rule) -> tuple[Input, ...]:
         usable = self._usable(self.company.home, ZERO_ADDRESS) + self._usable(self.company.abroad, self.company.abroad)
         evidence = [i for i in usable if self._is_evaluation(i)]
-        least = 1 if step.guards & model.NEEDS_INPUT else 0
+        least = 1 if step.guards & NEEDS_INPUT else 0
         found = [self._pick(data, usable) for _ in range(data.draw(st.integers(least, 2)))] if usable else []
         if step.evidence and evidence:
             found.append(self._pick(data, evidence))
@@ -390,8 +400,8 @@ class History(RuleBasedStateMachine):
             {"to_state": ANY_STATE},
             {"roles": 0},
             {"guards": 128},
-            {"guards": model.NEEDS_CONTENT | model.FORBIDS_CONTENT},
-            {"guards": 127 - model.NEEDS_CONTENT},
+            {"guards": NEEDS_CONTENT | FORBIDS_CONTENT},
+            {"guards": 127 - NEEDS_CONTENT},
             {"quorum": 1, "vote_roles": 0},
             {"quorum": 0, "vote_roles": 1},
         ]
@@ -447,8 +457,8 @@ class History(RuleBasedStateMachine):
 
     def _may(self, actor: str, operation: Operation) -> bool:
         try:
-            model.perform(self.company.state, actor, operation, None, self._around())
-        except model.Refused:
+            perform(self.company.state, actor, operation, None, self._around())
+        except Refused:
             return False
         return True
 
