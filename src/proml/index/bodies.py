@@ -150,7 +150,7 @@ def _keep(engine: Engine, workspace: WorkspaceFile, answers: Mapping[bytes, byte
         if isinstance(answer, bytes):
             _take_apart(row, answer, workspace.name_key, rows, labels)
     with writing(engine) as connection:
-        for some in chunks(answers):
+        for some in map(set, chunks(answers)):
             done = r.c.state.not_in(("missing", "damaged"))
             taken = set(connection.execute(sql.select(r.c.digest).where(r.c.digest.in_(some), done)).scalars())
             connection.execute(r.delete().where(r.c.digest.in_([d for d in some if d not in taken])))

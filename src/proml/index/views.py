@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 USABLE, TERMINAL, REVOKED = 1, 2, 4
 
@@ -559,4 +559,3 @@ class FollowReport(View):
     records_missing: int = 0
     rebuilt: bool = False
     milliseconds: float = 0.0
-    notes: tuple[str, ...] = field(default=())
