@@ -10,13 +10,10 @@ from tests.worlds import single
 
 from proml.adapters.local_signer import LocalSigner
 from proml.core.calls import recover, set_quorum
-from proml.core.intent import Use
 from proml.core.merkle import root
 from proml.core.messages import domain_separator, session_consent_hash
-from proml.core.operation import ZERO, ZERO_ADDRESS, Anchor, Grant, Input, Recovery, Revocation, Session
+from proml.core.operation import ZERO, Anchor, Grant, Recovery, Revocation, Session
 from proml.errors import InvalidName, UnknownName
-from proml.index.resolving import IndexResolver
-from proml.submit.chain_resolver import ChainResolver
 
 if TYPE_CHECKING:
     from tests.worlds import World
@@ -209,35 +206,3 @@ def test_every_view_is_json(world: World) -> None:
 
 def test_names_are_those_of_registered_artefacts(world: World) -> None:
     assert world.model.names() == ["d", "e", "m"]
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        Use(name="d"),
-        Use(name="d", version="1"),
-        Use(name="d", version="2"),
-        Use(content=single("x,y\n1,2\n").digest),
-        Use(content=single("raw d").digest),
-        Use(name="d", content=single("raw d").digest),
-        Use(name="m", content=single("weights").digest),
-        Use(content=single("never seen").digest),
-    ],
-)
-def test_the_index_resolves_what_was_used_as_the_chain_does(world: World, use: Use) -> None:
-    chain = ChainResolver(world.ledger, world.file, world.store)
-    assert IndexResolver(world.model, chain).input_for(use) == chain.input_for(use)
-
-
-@pytest.mark.parametrize("use", [Use(name="zzz"), Use(name="d", version="9"), Use(name="d", content=bytes(32))])
-def test_neither_resolver_finds_what_does_not_exist(world: World, use: Use) -> None:
-    chain = ChainResolver(world.ledger, world.file, world.store)
-    for resolver in (chain, IndexResolver(world.model, chain)):
-        with pytest.raises(UnknownName):
-            resolver.input_for(use)
-
-
-def test_the_current_inputs_are_those_of_the_transition_that_brought_the_content(world: World) -> None:
-    resolver = IndexResolver(world.model, ChainResolver(world.ledger, world.file, world.store))
-    assert resolver.current_inputs(world.artefact("m")) == (Input(ZERO_ADDRESS, world.artefact("d"), world.head("d")),)
-    assert resolver.current_inputs(world.artefact("d")) == ()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class ReadModel:
-    """Answers from the index. :class:`proml.index.resolving.IndexResolver` resolves names for submission.
+    """Answers from the index.
 
     Wherever an artefact is asked for, ``NAME``, ``NAME@VERSION``, ``NAME@0xHEADPREFIX``, ``0x`` + id (64 hex digits)
     and an id as bytes will do. What is not known raises UnknownName with close matches in its hint. Each answer sees

@@ -99,10 +99,11 @@ class Report:
         if not errors:
             return self
         first = errors[0]
-        compared = f": expected {first.expected}, found {first.found}" if first.expected or first.found else ""
+        sides = (("expected", first.expected), ("found", first.found))
+        compared = ", ".join(f"{word} {value}" for word, value in sides if value)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise VerificationError(
-            f"{self.subject}: {first.message}{compared}{more}",
+            f"{self.subject}: {first.message}{compared and ': '}{compared}{more}",
             report=self,
             hint="Do not use it before this is explained; 'proml log NAME' shows the history.",
         )
