@@ -61,9 +61,11 @@ class Participant:
     @cached_property
     def workspace(self) -> WorkspaceFile:
         """The workspace file that this folder is pinned to."""
-        from proml.workspace import read_workspace_file  # noqa: PLC0415 - opened when used, see the class
+        from proml.workspace import check_known_code, read_workspace_file  # noqa: PLC0415 - opened when used
 
-        return read_workspace_file(self.folder.workspace_file(self.config))
+        file = read_workspace_file(self.folder.workspace_file(self.config))
+        check_known_code(file)
+        return file
 
     @cached_property
     def clock(self) -> Clock:

@@ -230,6 +230,23 @@ def read_workspace_file(path: Path) -> WorkspaceFile:
     return parse_workspace_file(data, str(path))
 
 
+def check_known_code(file: WorkspaceFile) -> None:
+    """Checks that the pinned contract is the one that this version of ProML was made with.
+
+    The chain may rightly hold another version's contract; its events would be misread here.
+
+    Raises:
+        VerificationError: It is another.
+    """
+    known = load_contract("Workspace").code_hash
+    if file.code_hash != known:
+        raise VerificationError(
+            f"the workspace {file.name} runs a contract that this version of ProML does not know: expected code hash "
+            f"0x{known.hex()}, found 0x{file.code_hash.hex()} in the workspace file.",
+            hint="Use the version of ProML that the workspace was created with; `pip install proml==VERSION`.",
+        )
+
+
 def write_workspace_file(path: Path, file: WorkspaceFile) -> None:
     """Writes a workspace file so that only its owner can read it: it holds the name key."""
     make_private_folder(path.parent)

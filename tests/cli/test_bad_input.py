@@ -281,3 +281,11 @@ def test_a_file_of_somebody_else_proves_nothing(owner: Person, newcomer: Callabl
     mine = json.loads(owner("id", "export", "me").out)
     forged = owner.write("forged.json", json.dumps({**card, "address": mine["address"]}))
     owner("workspace", "propose", "set-member", f"lab:reviewer:{forged}", code=4)
+
+
+def test_a_workspace_whose_contract_is_of_another_version_is_not_misread(fragile: Person) -> None:
+    file = fragile.folder / ".proml/workspace.json"
+    changed = json.loads(file.read_text())
+    changed["code_hash"] = "0x" + "11" * 32
+    file.write_text(json.dumps(changed))
+    assert "does not know" in said(fragile("status", code=4))

@@ -39,6 +39,4 @@ def up_to_date(session: Session, participant: Participant, *, must: bool = False
         session.say(f"the chain was reorganised; followed again from block {report.rolled_back_to}.")
     if report.rebuilt:
         session.detail("the read model was made anew.")
-    for note in report.notes:
-        session.detail(output.printable(note))
     return {"block": report.last_block, "rolled_back_to": report.rolled_back_to, "rebuilt": report.rebuilt}

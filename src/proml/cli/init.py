@@ -92,9 +92,10 @@ def _check_free(folder: Folder) -> None:
 def _join(session: Session, folder: Folder, file: Path, name: str) -> None:
     from proml.index.follow import check_pins  # noqa: PLC0415 - takes long to import
     from proml.wiring import open_identities, open_ledger  # noqa: PLC0415 - takes long to import
-    from proml.workspace import read_workspace_file  # noqa: PLC0415 - takes long to import
+    from proml.workspace import check_known_code, read_workspace_file  # noqa: PLC0415 - takes long to import
 
     found = read_workspace_file(file)
+    check_known_code(found)
     ledger = open_ledger(os.environ.get("PROML_LEDGER") or list(found.ledgers), base=file.absolute().parent)
     try:
         check_pins(ledger, found)
