@@ -17,6 +17,7 @@ from tests.contracts.company import (
     DATASET,
     FOUNDERS,
     LIFECYCLES,
+    MEMBERS,
     MODEL,
     QUORUM,
     REVIEWER,
@@ -86,6 +87,17 @@ def a_member_that_was_removed(c: Company) -> Scenario:
 @breaks("RoleMissing")
 def a_member_without_it(c: Company) -> Scenario:
     return "edsger", c.register("n", DATASET), (ADDRESSES["edsger"], REVIEWER | 8 | 1 << 15, CONTRIBUTOR)
+
+
+@breaks("RoleMissing")
+def a_voter_without_it(c: Company) -> Scenario:
+    vote = vote_on(c.change("m0", 2), digest("vote"))
+    return "grace", replace(vote, rule=5), (ADDRESSES["grace"], MEMBERS["grace"][1], ADMIN | 32 | 1 << 15)
+
+
+@breaks("RoleMissing")
+def an_approval_by_no_admin(c: Company) -> Scenario:
+    return "alan", calls.set_quorum(1, SALT), (ADDRESSES["alan"], MEMBERS["alan"][1], ADMIN)
 
 
 @breaks("RoleMissing")
@@ -300,6 +312,18 @@ def of_the_same_organisation(c: Company) -> Scenario:
     return "ada", c.change("m0", 4, inputs=c.used("e2", "d0")), (digest("m0"), 3)
 
 
+@breaks("EvidenceMissing")
+def a_dataset_instead_of_an_evaluation(c: Company) -> Scenario:
+    c.must("dana", c.change("d1", 0, "data"))
+    return "ada", c.change("m0", 4, inputs=c.used("d1")), (digest("m0"), 3)
+
+
+@breaks("EvidenceMissing")
+def an_evaluation_of_another_workspace(c: Company) -> Scenario:
+    c.must("claude", c.register("e2", 3), c.abroad)
+    return "ada", c.change("m0", 4, inputs=c.used("e2", where=c.abroad)), (digest("m0"), 3)
+
+
 @breaks("QuorumMissing")
 def votes_for_another_content(c: Company) -> Scenario:
     c.must("barbara", vote_on(c.change("m0", 2), digest("vote")))
@@ -443,6 +467,21 @@ def test_the_contract_names_the_one_rule_that_is_broken(
 
 def test_every_error_of_the_contract_has_a_scenario() -> None:
     assert {error for error, _ in SCENARIOS} | OF_RELAYS == set(ERRORS)
+
+
+def test_evidence_of_another_organisation_among_other_inputs_suffices(company: Company) -> None:
+    inputs = company.used("d0") + company.used("f0", where=company.abroad) + company.used("e1")
+    assert company.by("ada", company.change("m0", 4, inputs=inputs)) is None
+
+
+def test_a_quorum_of_organisations_that_are_equal_modulo_256_is_reached(company: Company) -> None:
+    approval = company.change("m2", 0, "weights")
+    company.must("ada", approval)
+    change = company.change("m2", 7, inputs=company.used("d0"))
+    company.arena.clock.advance(60)
+    for voter in ("ada", "edsger", "dana"):  # organisations 1, 257 and 64
+        company.must(voter, vote_on(change, digest(f"vote of {voter}")))
+    assert company.by("claude", change) is None
 
 
 def test_a_message_is_void_the_second_after_its_deadline(company: Company) -> None:
