@@ -21,7 +21,7 @@ import pytest
 from tools import documents
 
 import proml
-from proml.config import Config
+from proml.config import Config, Folder
 from proml.core.lifecycle import FLAG_BITS, GUARD_BITS, ROLE_BITS
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +168,14 @@ def test_every_public_name_of_the_package_is_documented() -> None:
 def test_every_setting_of_a_working_folder_is_documented() -> None:
     page = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
     assert not [field.name for field in fields(Config) if f"`{field.name}`" not in page]
+
+
+def test_every_file_of_a_working_folder_is_documented() -> None:
+    page = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    folder = Folder(Path("/study"))
+    parts = {name: getattr(folder, name) for name, kind in vars(Folder).items() if isinstance(kind, property)}
+    assert parts
+    assert not [name for name, path in parts.items() if f"`{path.name}" not in page]
 
 
 def test_every_role_flag_and_guard_is_documented() -> None:
