@@ -143,6 +143,7 @@ def _actor(call: _Call, needed: int, artefact: bytes) -> str:
         return key
     # A session never has more than its member has now.
     roles = leave.roles & state.members[leave.member].roles
+    broken.unless(state.members[leave.member].roles, "NotAMember", leave.member)
     broken.unless(call.around.now < leave.expires, "SessionEnded", key, leave.expires)
     broken.unless(leave.artefact in (ZERO, artefact), "SessionScope", key, leave.artefact, artefact)
     broken.unless(roles & needed, "RoleMissing", key, roles, needed)
@@ -158,6 +159,7 @@ def _member(call: _Call) -> Membership:
         broken.unless(member.roles, "NotAMember", key)
     else:
         broken.unless(leave is None, "MembersOnly", key)
+        broken.unless(call.state.members[leave.member].roles, "NotAMember", leave.member)
         broken.unless(call.around.now < leave.expires, "SessionEnded", key, leave.expires)
     return member
 
@@ -377,7 +379,8 @@ def _revoke(call: _Call, revocation: Revocation) -> Outcome:
     state, key = call.state, call.key
     own = state.sessions.get(key)
     # Open: a session key may give itself up. For the rest, a session is "revocable by the member and by governance".
-    if own is None or revocation.key != key or call.around.now >= own.expires:
+    gives_up = own is not None and revocation.key == key and call.around.now < own.expires
+    if own is None or not gives_up or not state.members[own.member].roles:
         _member(call)
     leave = state.sessions.get(revocation.key)
     acting = own.member if own else key
