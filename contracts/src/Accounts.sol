@@ -107,6 +107,13 @@ abstract contract Accounts is IWorkspace {
         emit SessionGranted(actor.member, session.key, session.roles, session.artefact, session.expires);
     }
 
+    /// @dev Revokes a session key of the actor's member. A session key revokes none but itself: a stolen one must not
+    ///      be able to stop its member's other jobs.
+    function _revokeSessionBy(Actor memory actor, address key) internal {
+        if (actor.key != actor.member && actor.key != key) revert MembersOnly(actor.key);
+        _revokeSession(key, actor.member);
+    }
+
     /// @dev Revokes a session key; `by` is its member, or zero for governance.
     function _revokeSession(address key, address by) internal {
         AccountWord word = _accounts[key];

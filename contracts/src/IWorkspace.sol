@@ -228,7 +228,7 @@ interface IWorkspace {
     error ConsentInvalid(address key);
     /// @notice The key belongs to another member.
     error SessionTaken(address key, address member);
-    /// @notice A session key tried what only a member may do: grant sessions or govern.
+    /// @notice A session key tried what only a member may do: grant sessions, revoke others, or govern.
     error MembersOnly(address key);
     /// @notice No artefact has this id.
     error UnknownArtefact(bytes32 artefact);
@@ -311,7 +311,7 @@ interface IWorkspace {
     function anchor(Anchor calldata root) external;
     /// @notice Lets a key act for the sender. `consent` is the key's EIP-712 signature over `SessionConsent`.
     function grantSession(Session calldata session_, bytes calldata consent) external;
-    /// @notice Revokes a session key of the sender.
+    /// @notice Revokes a session key of the sender; a session key revokes only itself.
     function revokeSession(address key) external;
     /// @notice Approves a proposal, and carries it out with the last approval needed.
     function govern(Proposal calldata change) external;

@@ -55,7 +55,7 @@ contract Workspace is Artefacts {
 
     /// @inheritdoc IWorkspace
     function revokeSession(address key) external {
-        _revokeSession(key, _actor(msg.sender).member);
+        _revokeSessionBy(_actor(msg.sender), key);
     }
 
     /// @inheritdoc IWorkspace
@@ -129,7 +129,7 @@ contract Workspace is Artefacts {
     /// @inheritdoc IWorkspace
     function revokeSessionFor(address key, Relay calldata relay) external {
         bytes32 message = keccak256(abi.encode(TypedData.REVOKE_SESSION, key, relay.nonce, relay.deadline));
-        _revokeSession(key, _relayed(relay, message).member);
+        _revokeSessionBy(_relayed(relay, message), key);
     }
 
     /// @inheritdoc IWorkspace

@@ -129,6 +129,19 @@ contract SessionsTest is WorkspaceTest {
         register(key, "m", MODEL);
     }
 
+    function test_a_session_key_does_not_revoke_others_of_its_member() public {
+        grant(anne, CONTRIBUTOR, 0, LATER);
+        uint256 otherKey = 0xc0ffee;
+        address other = vm.addr(otherKey);
+        IWorkspace.Session memory session = IWorkspace.Session(other, CONTRIBUTOR, 0, LATER);
+        bytes memory consent = consentBy(otherKey, anne, session);
+        vm.prank(anne);
+        ws.grantSession(session, consent);
+        refused(abi.encodeWithSelector(IWorkspace.MembersOnly.selector, key));
+        vm.prank(key);
+        ws.revokeSession(other);
+    }
+
     function test_a_session_key_neither_grants_nor_governs() public {
         grant(anne, ADMIN | CONTRIBUTOR, 0, LATER);
         IWorkspace.Session memory session = IWorkspace.Session(eve, CONTRIBUTOR, 0, LATER);

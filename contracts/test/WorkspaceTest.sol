@@ -231,10 +231,18 @@ abstract contract WorkspaceTest is Test {
     // ---------------------------------------------------------------------------------------------- signatures
 
     function consentOf(address member, IWorkspace.Session memory session) internal view returns (bytes memory) {
+        return consentBy(KEY, member, session);
+    }
+
+    function consentBy(uint256 privateKey, address member, IWorkspace.Session memory session)
+        internal
+        view
+        returns (bytes memory)
+    {
         bytes32 type_ =
             keccak256("SessionConsent(address member,address key,uint16 roles,bytes32 artefact,uint40 expires)");
         return signed(
-            KEY,
+            privateKey,
             keccak256(
                 abi.encode(type_, member, session.key, session.roles, session.artefact, session.expires)
             )

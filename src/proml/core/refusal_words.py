@@ -46,7 +46,8 @@ WORDS = {
         "{key} is a session key of {member}.", "Only that member, or governance, changes or revokes it."
     ),
     "MembersOnly": Words(
-        "{key} is a session key; only a member itself grants sessions and takes part in governance.",
+        "{key} is a session key; only a member itself grants sessions, revokes other keys and "
+        "takes part in governance.",
         "Use the member's own identity.",
     ),
     "UnknownArtefact": Words(
