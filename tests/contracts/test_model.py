@@ -219,9 +219,6 @@ class History(RuleBasedStateMachine):
         key = self._pick(data, [*sessions, *sessions, *EVERYBODY])
         granted = sessions.get(key)
         actor = self._pick(data, [granted.member if granted else key, key, *EVERYBODY])
-        own = sessions.get(actor)
-        if granted and own and actor != key and own.member == granted.member:
-            return  # See test_a_session_key_does_not_revoke_other_keys_of_its_member.
         self._try(data, actor, Revocation(key))
 
     @rule(data=st.data())
