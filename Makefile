@@ -30,12 +30,14 @@ $(VENV)/.demo: $(VENV)/.made requirements/demo.txt pyproject.toml
 	@echo "setting up the environment in $(VENV) (once)"
 	@$(PIP) install --require-hashes -r requirements/demo.txt
 	@$(PIP) install --no-deps -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
 	@echo "setting up the development environment in $(VENV) (once)"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@ $(VENV)/.demo
 
 contracts/node_modules/.made: contracts/package.json contracts/package-lock.json

@@ -70,8 +70,8 @@ def approve_oneself(stage: Stage, cast: Cast) -> None:
     stage.attack(developer, "proml", "act", SECOND, "release", title="a step skipped", wanted=[REFUSED])
     stage.tell("An insider does not have to use our commands: it can go straight to the contract.")
     stage.attack(
-        developer, "python", "insider.py", "skip", SECOND, RELEASE_BY_OWNER, title="the same, past our commands",
-        wanted=[REFUSED],
+        developer, "python", "insider.py", "skip", SECOND, RELEASE_BY_OWNER,
+        title="a step skipped, straight to the contract", wanted=[REFUSED],
     )  # fmt: skip
 
 

@@ -13,16 +13,21 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 OUTCOMES = {0: "done", 2: "usage", 3: "refused by the rules", 4: "verification failed", 6: "conflict"}
+
+
+Answer: TypeAlias = tuple[subprocess.CompletedProcess[str], float]
+"""A finished command, and the milliseconds that it took."""
 
 
 class Surprise(Exception):
@@ -101,6 +106,15 @@ class Stage:
         """Runs ``proml WORDS`` as an organisation, shows it, and demands that it succeeds."""
         return self._run(who, ["proml", *words], title=title, identity=identity, wanted={0})
 
+    def each(self, whom: Iterable[Organisation], words: Callable[[Organisation], list[str]]) -> None:
+        """Has several organisations run a ``proml`` command at the same time, and shows them one after the other."""
+        with ThreadPoolExecutor() as pool:
+            typed = [(who, ["proml", *words(who)]) for who in whom]
+            for (who, line), answer in zip(
+                typed, pool.map(lambda one: self._start(one[0], one[1], ""), typed), strict=True
+            ):
+                self._show(who, line, answer, wanted={0})
+
     def python(self, who: Organisation, script: str, *, title: str = "", identity: str = "") -> str:
         """Runs a Python script as an organisation, shows it, and demands that it succeeds."""
         return self._run(who, ["python", script], title=title, identity=identity, wanted={0})
@@ -111,7 +125,7 @@ class Stage:
 
     def ask(self, who: Organisation, *words: str) -> Any:
         """Runs ``proml WORDS --json`` without showing it and returns its answer."""
-        run = self._start(who, ["proml", *words, "--json"], "")
+        run, _ = self._start(who, ["proml", *words, "--json"], "")
         if run.returncode != 0:
             raise Surprise(f"{who.key}: proml {shlex.join(words)} answered {run.returncode}: {run.stderr.strip()}")
         return json.loads(run.stdout)
@@ -126,13 +140,24 @@ class Stage:
         identity: str = "",
         attack: bool = False,
     ) -> str:
+        answer = self._start(who, words, identity)
+        return self._show(who, words, answer, title=title, wanted=wanted, identity=identity, attack=attack)
+
+    def _show(
+        self,
+        who: Organisation,
+        words: list[str],
+        answer: Answer,
+        *,
+        wanted: set[int],
+        title: str = "",
+        identity: str = "",
+        attack: bool = False,
+    ) -> str:
+        run, milliseconds = answer
         typed = f"{'PROML_IDENTITY=' + identity + ' ' if identity else ''}{shlex.join(words)}"
         click.echo(f"  {click.style(who.key, fg='cyan')} $ {typed}")
-        start = time.perf_counter()
-        run = self._start(who, words, identity)
-        self.steps.append(
-            Step(title, who.key, typed, run.returncode, (time.perf_counter() - start) * 1000, attack=attack)
-        )
+        self.steps.append(Step(title, who.key, typed, run.returncode, milliseconds, attack=attack))
         printed = (run.stdout + run.stderr).rstrip()
         for line in printed.splitlines():
             click.echo(f"      {line}")
@@ -149,15 +174,16 @@ class Stage:
         word = OUTCOMES.get(exit_code, "unexpected") if stopped else "NOT STOPPED"
         click.echo(f"      → exit code {exit_code}: {click.style(word, fg='green' if stopped else 'red', bold=True)}")
 
-    def _start(self, who: Organisation, words: list[str], identity: str) -> subprocess.CompletedProcess[str]:
+    def _start(self, who: Organisation, words: list[str], identity: str) -> Answer:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PROML_")},
             "PROML_HOME": str(who.home),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            "PYTHONDONTWRITEBYTECODE": "1",
             **({"PROML_IDENTITY": identity} if identity else {}),
         }
         program = [sys.executable, "-m", "proml"] if words[0] == "proml" else [sys.executable]
-        return subprocess.run(  # noqa: S603 - the demonstration's own commands
+        start = time.perf_counter()
+        run = subprocess.run(  # noqa: S603 - the demonstration's own commands
             [*program, *words[1:]], cwd=who.folder, env=environment, capture_output=True, text=True, check=False
         )
+        return run, (time.perf_counter() - start) * 1000

@@ -51,9 +51,8 @@ def hand_over(name: str, giver: Organisation, taker: Organisation) -> None:
 def found(stage: Stage, cast: dict[str, Organisation]) -> None:
     """Five organisations make keys and found a workspace that no one of them can change alone."""
     stage.heading("Five organisations found a workspace")
-    for organisation in cast.values():
-        stage.proml(organisation, "id", "new", organisation.key)
-        stage.proml(organisation, "id", "export", organisation.key, "-o", f"../{organisation.key}.identity.json")
+    stage.each(cast.values(), lambda who: ["id", "new", who.key])
+    stage.each(cast.values(), lambda who: ["id", "export", who.key, "-o", f"../{who.key}.identity.json"])
     members = [
         word
         for organisation in cast.values()
@@ -65,8 +64,7 @@ def found(stage: Stage, cast: dict[str, Organisation]) -> None:
         "--ledger", f"embedded:{ledger}", "--store", str(store), title="found the workspace",
     )  # fmt: skip
     stage.proml(cast["clinic"], "workspace", "file", "-o", "../tumour-study.workspace.json")
-    for organisation in list(cast.values())[1:]:
-        stage.proml(organisation, "init", "--workspace", "../tumour-study.workspace.json")
+    stage.each(list(cast.values())[1:], lambda _: ["init", "--workspace", "../tumour-study.workspace.json"])
 
 
 def prepare_data(stage: Stage, cast: dict[str, Organisation]) -> None:

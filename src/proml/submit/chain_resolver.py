@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from proml.core.calls import decode_view, encode_view
 from proml.core.canonical import parse_json
 from proml.core.digest import format_digest
-from proml.core.events import InputUsed, Transitioned, decode_event, topic_filter
+from proml.core.events import InputUsed, LifecycleAdded, Transitioned, decode_event, topic_filter
 from proml.core.interface import ERRORS, selector
 from proml.core.lifecycle import ANY_STATE_NUMBER as ANY_STATE
 from proml.core.lifecycle_reading import from_document
@@ -43,6 +43,7 @@ class ChainResolver:
         self._workspace = workspace
         self._store = store
         self._lifecycles: dict[int, Lifecycle] = {}  # a lifecycle never changes, so it is read once
+        self._digests: dict[int, bytes] = {}
         self._definitions: dict[int, Definition] = {}
         self._known: dict[bytes, str] = {}
 
@@ -154,7 +155,7 @@ class ChainResolver:
     def definition(self, number: int) -> Definition:
         """Returns the definition of a lifecycle; raises NotAvailable if no store has it."""
         if number not in self._definitions:
-            digest = self._lifecycle(number).definition
+            digest = self._definition_digest(number)
             what = f"lifecycle {number} ({format_digest(digest)})"
             try:
                 self._definitions[number] = from_document(parse_json(self._store.get(digest), what), what)
@@ -165,6 +166,13 @@ class ChainResolver:
                     raise NotAvailable(f"{what} cannot be had now: {error.message}", hint=error.hint) from error
                 self._definitions[number] = shipped
         return self._definitions[number]
+
+    def _definition_digest(self, number: int) -> bytes:
+        # One search for all of them: a call for each takes the embedded EVM 30 ms.
+        if number not in self._digests:
+            events = self._events(self._workspace.first_block, topic_filter(LifecycleAdded))
+            self._digests = {event.lifecycle: event.definition for event in events if isinstance(event, LifecycleAdded)}
+        return self._digests.get(number) or self._lifecycle(number).definition
 
     def _lifecycle(self, number: int) -> Lifecycle:
         if number not in self._lifecycles:
