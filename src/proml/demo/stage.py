@@ -14,14 +14,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
 OUTCOMES = {0: "done", 2: "usage", 3: "refused by the rules", 4: "verification failed", 6: "conflict"}
 
@@ -69,7 +69,6 @@ class Organisation:
     title: str
     roles: str
     root: Path
-    steps: list[Step] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -80,6 +79,46 @@ class Organisation:
     def home(self) -> Path:
         """Where its keys are: nobody else's."""
         return self.folder / "home"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that an organisation types: see :func:`proml`, :func:`python` and :func:`attack`.
+
+    Attributes:
+        words: ``proml`` or ``python`` and its arguments.
+        title: What it is for.
+        identity: The identity that signs, if it is not the organisation's own.
+        wanted: Exit codes with which it has to end.
+        is_attack: Whether it must be stopped.
+    """
+
+    who: Organisation
+    words: tuple[str, ...]
+    title: str = ""
+    identity: str = ""
+    wanted: tuple[int, ...] = (0,)
+    is_attack: bool = False
+
+    @property
+    def typed(self) -> str:
+        """The command line."""
+        return f"{'PROML_IDENTITY=' + self.identity + ' ' if self.identity else ''}{shlex.join(self.words)}"
+
+
+def proml(who: Organisation, *words: str, title: str = "", identity: str = "") -> Command:
+    """Returns ``proml WORDS``, which has to succeed."""
+    return Command(who, ("proml", *words), title, identity)
+
+
+def python(who: Organisation, *words: str, identity: str = "") -> Command:
+    """Returns a Python script of the organisation, which has to succeed."""
+    return Command(who, ("python", *words), identity=identity)
+
+
+def attack(title: str, command: Command, *wanted: int) -> Command:
+    """Returns a command that must not succeed, but end with one of these exit codes."""
+    return replace(command, title=title, wanted=wanted, is_attack=True)
 
 
 class Stage:
@@ -102,84 +141,50 @@ class Stage:
         """Prints a sentence of the story: what is about to be done and why, never how it ends."""
         click.secho(f"  {text}", dim=True)
 
-    def proml(self, who: Organisation, *words: str, title: str = "", identity: str = "") -> str:
-        """Runs ``proml WORDS`` as an organisation, shows it, and demands that it succeeds."""
-        return self._run(who, ["proml", *words], title=title, identity=identity, wanted={0})
+    def run(self, *commands: Command) -> None:
+        """Runs commands of organisations that do not wait for each other at the same time; shows one after the other.
 
-    def each(self, whom: Iterable[Organisation], words: Callable[[Organisation], list[str]]) -> None:
-        """Has several organisations run a ``proml`` command at the same time, and shows them one after the other."""
+        Raises:
+            Surprise: One did not end as it has to; for an attack, because nothing stopped it.
+        """
         with ThreadPoolExecutor() as pool:
-            typed = [(who, ["proml", *words(who)]) for who in whom]
-            for (who, line), answer in zip(
-                typed, pool.map(lambda one: self._start(one[0], one[1], ""), typed), strict=True
-            ):
-                self._show(who, line, answer, wanted={0})
-
-    def python(self, who: Organisation, script: str, *, title: str = "", identity: str = "") -> str:
-        """Runs a Python script as an organisation, shows it, and demands that it succeeds."""
-        return self._run(who, ["python", script], title=title, identity=identity, wanted={0})
-
-    def attack(self, who: Organisation, *words: str, title: str, wanted: Sequence[int] = (3, 4, 6)) -> str:
-        """Runs a command that must not succeed, shows what stopped it, and fails if nothing did."""
-        return self._run(who, list(words), title=title, wanted=set(wanted), attack=True)
+            answers = list(pool.map(self._start, commands))
+        for command, answer in zip(commands, answers, strict=True):
+            self._show(command, answer)
 
     def ask(self, who: Organisation, *words: str) -> Any:
         """Runs ``proml WORDS --json`` without showing it and returns its answer."""
-        run, _ = self._start(who, ["proml", *words, "--json"], "")
+        run, _ = self._start(proml(who, *words, "--json"))
         if run.returncode != 0:
             raise Surprise(f"{who.key}: proml {shlex.join(words)} answered {run.returncode}: {run.stderr.strip()}")
         return json.loads(run.stdout)
 
-    def _run(
-        self,
-        who: Organisation,
-        words: list[str],
-        *,
-        title: str,
-        wanted: set[int],
-        identity: str = "",
-        attack: bool = False,
-    ) -> str:
-        answer = self._start(who, words, identity)
-        return self._show(who, words, answer, title=title, wanted=wanted, identity=identity, attack=attack)
-
-    def _show(
-        self,
-        who: Organisation,
-        words: list[str],
-        answer: Answer,
-        *,
-        wanted: set[int],
-        title: str = "",
-        identity: str = "",
-        attack: bool = False,
-    ) -> str:
+    def _show(self, command: Command, answer: Answer) -> None:
         run, milliseconds = answer
-        typed = f"{'PROML_IDENTITY=' + identity + ' ' if identity else ''}{shlex.join(words)}"
-        click.echo(f"  {click.style(who.key, fg='cyan')} $ {typed}")
-        self.steps.append(Step(title, who.key, typed, run.returncode, milliseconds, attack=attack))
-        printed = (run.stdout + run.stderr).rstrip()
-        for line in printed.splitlines():
+        click.echo(f"  {click.style(command.who.key, fg='cyan')} $ {command.typed}")
+        self.steps.append(
+            Step(command.title, command.who.key, command.typed, run.returncode, milliseconds, attack=command.is_attack)
+        )
+        for line in (run.stdout + run.stderr).rstrip().splitlines():
             click.echo(f"      {line}")
-        if attack:
-            self._verdict(run.returncode, wanted)
-        if run.returncode not in wanted:
-            raise Surprise(
-                f"{who.key}: `{typed}` answered {run.returncode}, expected {' or '.join(map(str, sorted(wanted)))}"
-            )
-        return printed
+        if command.is_attack:
+            self._verdict(run.returncode, command.wanted)
+        if run.returncode not in command.wanted:
+            wanted = " or ".join(map(str, command.wanted))
+            raise Surprise(f"{command.who.key}: `{command.typed}` answered {run.returncode}, expected {wanted}")
 
-    def _verdict(self, exit_code: int, wanted: set[int]) -> None:
+    def _verdict(self, exit_code: int, wanted: Sequence[int]) -> None:
         stopped = exit_code in wanted
         word = OUTCOMES.get(exit_code, "unexpected") if stopped else "NOT STOPPED"
         click.echo(f"      → exit code {exit_code}: {click.style(word, fg='green' if stopped else 'red', bold=True)}")
 
-    def _start(self, who: Organisation, words: list[str], identity: str) -> Answer:
+    def _start(self, command: Command) -> Answer:
+        who, words = command.who, command.words
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PROML_")},
             "PROML_HOME": str(who.home),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            **({"PROML_IDENTITY": identity} if identity else {}),
+            **({"PROML_IDENTITY": command.identity} if command.identity else {}),
         }
         program = [sys.executable, "-m", "proml"] if words[0] == "proml" else [sys.executable]
         start = time.perf_counter()

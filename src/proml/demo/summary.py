@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +24,9 @@ _NEXT = (
 def show_summary(stage: Stage, cast: dict[str, Organisation], seconds: float) -> None:
     """Prints the tables: transactions as each organisation's outbox has them, attacks as they were answered."""
     stage.heading("What went on chain")
-    rows = sorted(row for who in cast.values() for row in _transactions(stage, who))
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda who: _transactions(stage, who), cast.values())
+        rows = sorted(row for of_one in found for row in of_one)
     table = [(what, who, transaction, gas, ms) for _, what, who, transaction, gas, ms in rows]
     for line in output.table(("step", "who", "transaction", "gas", "ms"), table):
         output.print_line(f"  {line}")
