@@ -281,10 +281,10 @@ def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool
 
         path = (base or Path.cwd()) / embedded[0].removeprefix(_EMBEDDED)
         return EmbeddedLedger.create(path) if create and not path.exists() else EmbeddedLedger.open(path)
-    unknown = [url for url in given if not url.startswith(("http://", "https://", "ws://", "wss://", "/"))]
+    unknown = [url for url in given if not url.startswith(("http://", "https://", "ws://", "wss://", "ipc:/", "/"))]
     if unknown:
         raise ConfigError(
-            f"{unknown[0]!r} is not the URL of a ledger; expected embedded:PATH, http(s)://…, ws(s)://… or /path.ipc.",
+            f"{unknown[0]!r} is not the URL of a ledger; expected embedded:PATH, http(s)://…, ws(s)://… or ipc:/PATH.",
             hint="Correct PROML_LEDGER, .proml/config.toml or the workspace file.",
         )
     from proml.adapters.jsonrpc import JsonRpcLedger  # noqa: PLC0415 - takes long to import

@@ -130,10 +130,10 @@ def test_a_quorum_counts_the_organisations_that_may_vote(
 
 def test_too_many_states_and_transitions_are_found() -> None:
     states = (*GOOD.states, *(State(f"s{number}") for number in range(70)))
-    crowd = tuple(Transition(f"go-{number}", "new", "made", ("admin",)) for number in range(251))
+    crowd = tuple(Transition(f"go-{number}", "new", "made", ("admin",)) for number in range(256))
     found = errors(check(replace(GOOD, states=states, transitions=crowd)))
     assert any("73 states" in one for one in found)
-    assert any("251 transitions" in one for one in found)
+    assert any("256 transitions" in one for one in found)
 
 
 def test_names_that_look_alike_are_found() -> None:

@@ -44,7 +44,7 @@ def check_document(data: bytes, digest: bytes, where: str) -> bytes:
         raise VerificationError(
             f"The document at {where} was changed: expected sha256:{digest.hex()}, found sha256:{found.hex()} "
             f"({len(data)} bytes).",
-            hint="Do not use it. Whoever has the original can put it again; `proml audit` checks the other stores.",
+            hint="Do not use it. Whoever has the original can put it again; the other stores may have it too.",
         )
     return data
 

@@ -12,7 +12,7 @@ import click
 from proml.cli import output
 from proml.cli.group import command
 from proml.config import Config, Folder, make_private_folder, read_config, write_config
-from proml.errors import UsageError
+from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,6 +94,11 @@ def _join(session: Session, folder: Folder, file: Path, name: str) -> None:
     from proml.wiring import open_identities, open_ledger  # noqa: PLC0415 - takes long to import
     from proml.workspace import check_known_code, read_workspace_file  # noqa: PLC0415 - takes long to import
 
+    if not file.exists():
+        raise ConfigError(
+            f"there is no workspace file {file}.",
+            hint="Ask a member for it: `proml workspace file -o FILE` writes it.",
+        )
     found = read_workspace_file(file)
     check_known_code(found)
     ledger = open_ledger(os.environ.get("PROML_LEDGER") or list(found.ledgers), base=file.absolute().parent)

@@ -68,7 +68,7 @@ def send(session: Session, participant: Participant, numbers: Sequence[int]) -> 
         entries = tuple(report.raise_for(number) for number in numbers)
     except UnreachableError as error:
         raise UnreachableError(
-            f"{error.message} What you asked for is safe in the outbox as {_entries(numbers)}.",
+            f"{error.message.rstrip('.')}. What you asked for is safe in the outbox as {_entries(numbers)}.",
             hint=f"`proml sync` sends it. {error.hint}".rstrip(),
         ) from error
     except ConflictError as error:

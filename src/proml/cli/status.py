@@ -76,9 +76,8 @@ def entry_row(entry: Entry) -> tuple[object, ...]:
     what = entry.intent.kind if entry.intent.kind in {"register", "anchor"} or not action else action
     kind = {"pending": "warn", "sent": "warn", "confirmed": "good", "dropped": "dim"}.get(entry.state, "bad")
     transaction = output.short(entry.transaction_hash) if entry.transaction_hash else "-"
-    return (
-        entry.number, what, entry.intent.artefact or "-", output.colour(entry.state, kind), transaction, entry.error
-    )  # fmt: skip
+    why = entry.error.partition("\n")[0]
+    return entry.number, what, entry.intent.artefact or "-", output.colour(entry.state, kind), transaction, why
 
 
 ENTRY_HEADINGS = ("entry", "what", "artefact", "state", "transaction", "")

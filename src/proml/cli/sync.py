@@ -95,7 +95,7 @@ def _problem(report: DeliveryReport | None) -> ProMLError | None:
             first = stuck[0]
             return kind(
                 f"entry {first.number} ({first.intent.artefact or first.intent.kind}) "
-                f"{'was refused' if state == 'refused' else 'is in conflict'}: {first.error}",
+                f"{'was refused' if state == 'refused' else 'is in conflict'}: {first.error.partition(chr(10))[0]}",
                 hint=f"`proml sync --rebase {first.number}` tries it again on what is there now; "
                 f"`proml sync --drop {first.number}` gives it up.",
             )

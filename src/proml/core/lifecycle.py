@@ -26,7 +26,7 @@ SCHEMA = "proml/lifecycle/v1"
 ANY_STATE = "*"
 ANY_STATE_NUMBER = 255
 MAX_STATES = 64
-MAX_TRANSITIONS = 250
+MAX_TRANSITIONS = 255
 MAX_QUORUM = 255
 MAX_DELAY_S = 2**32 - 1
 
@@ -212,7 +212,7 @@ class Definition:
             evidence: Lifecycle numbers in the workspace by kind, for the kinds that transitions demand as evidence.
 
         Raises:
-            InvalidLifecycle: A kind is not in ``evidence``, or there are more than 64 states or 250 transitions.
+            InvalidLifecycle: A kind is not in ``evidence``, or there are more than 64 states or 255 transitions.
         """
         if len(self.states) > MAX_STATES or len(self.transitions) > MAX_TRANSITIONS:
             raise InvalidLifecycle(

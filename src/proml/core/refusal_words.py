@@ -90,7 +90,7 @@ WORDS = {
     "HeldMismatch": Words(
         "The inputs named for the current version of {artefact} are not those that it was made of ({expected} "
         "expected, {actual} given).",
-        "Run `proml sync` and try again; if it stays, `proml audit` compares index and chain.",
+        "Run `proml sync` and try again; if it stays, delete .proml/index.sqlite, which is then rebuilt.",
     ),
     "InputRevoked": Words(
         "The input {input}{workspace}, of which the current version was made, has been revoked.",

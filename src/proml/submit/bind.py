@@ -130,7 +130,7 @@ class Binder:
     def _inputs(self, typed: TransitionIntent) -> tuple[Input, ...]:
         found: dict[Input, None] = {}  # the same version used in two roles is one input
         for use in typed.uses:
-            # What no version has and nobody named stays in the record only; `proml audit` shows it as a gap.
+            # What no version has and nobody named stays in the record only.
             known = self.resolver.input_for(use)
             if known is not None:
                 found[known] = None
