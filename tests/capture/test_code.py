@@ -126,7 +126,7 @@ def test_a_detached_head_has_no_branch(repository: Path) -> None:
     assert "branch" not in described(repository)
 
 
-def test_the_entry_point_is_this_process_s_script_or_the_command_s(tmp_path: Path) -> None:
+def test_the_entry_point_is_the_script_that_the_command_runs(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text("x")
     digest = "sha256:" + hashlib.sha256(b"x").hexdigest()
@@ -134,7 +134,16 @@ def test_the_entry_point_is_this_process_s_script_or_the_command_s(tmp_path: Pat
     assert shown["entry_point"] == {"path": "train.py", "digest": digest}
     assert describe_command([str(script)], tmp_path)["entry_point"] == {"path": "train.py", "digest": digest}
     assert "entry_point" not in describe_command(["no-such-program"], tmp_path)
-    assert "entry_point" in describe_command(sys.orig_argv, tmp_path)
+
+
+def test_the_entry_point_of_a_running_script_is_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys, pathlib; from proml.capture.code import describe_command\n"
+        "print(describe_command(sys.orig_argv, pathlib.Path.cwd())['entry_point']['path'])\n"
+    )
+    run = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout == "train.py\n"
 
 
 def test_a_very_long_command_line_is_cut(tmp_path: Path) -> None:

@@ -138,7 +138,11 @@ def test_every_page_is_on_the_map() -> None:
 
 
 def test_generated_pages_are_what_the_code_says() -> None:
-    assert [path.name for path in documents.out_of_date()] == []
+    # In a process of its own: what tests before this one left in click and the environment shows in help texts.
+    checked = subprocess.run(
+        [sys.executable, "-m", "tools.documents", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_command_is_used_in_a_guide() -> None:
