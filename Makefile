@@ -14,7 +14,7 @@ ANVIL_VERSION := 1.7.1
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-interpreters test-contracts check bench contracts engines docs lock clean
+.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check bench contracts engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -39,6 +39,14 @@ $(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
 	@$(PIP) install --no-deps -e .
 	@$(BIN)/python -m compileall -q src
 	@touch $@ $(VENV)/.demo
+
+.venv-frameworks/.made .venv-torch/.made: .venv-%/.made: requirements/%.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "setting up the environment in $(@D) (once)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/$*.txt
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e .
+	@touch $@
 
 contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
 	@cd contracts && $(NPM) ci
@@ -67,6 +75,12 @@ test: $(VENV)/.dev engines  ## every test; names what had to be left out
 
 test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+test-frameworks: .venv-frameworks/.made  ## the tests with MLflow, DVC, XGBoost, Keras and other frameworks
+	@.venv-frameworks/bin/python -m pytest -n 2 tests/frameworks
+
+test-torch: .venv-torch/.made  ## the tests with PyTorch, Lightning and Transformers (3 minutes and 6 GB to set up)
+	@.venv-torch/bin/python -m pytest tests/torch
 
 test-interpreters: $(VENV)/.dev  ## the quick Python tests on every other interpreter of 3.11, 3.12, 3.13 that is present
 	@for python in $$(tools/interpreters others $(BIN)/python); do tools/test-with "$$python"; done
@@ -99,4 +113,4 @@ lock: $(VENV)/.dev  ## write requirements/*.txt anew
 	@tools/lock
 
 clean:  ## remove everything that this file made
-	@rm -rf .venv .venv-3.* .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
+	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
