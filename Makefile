@@ -106,6 +106,10 @@ bench: $(VENV)/.dev engines  ## measure: prints a table, writes bench/out/summar
 contracts: contracts/node_modules/.made  ## compile the contracts; writes src/proml/contracts
 	@cd contracts && node build.mjs
 
+.PHONY: gas-snapshot
+gas-snapshot: $(VENV)/.dev  ## measure the contracts' gas anew; writes contracts/gas.json
+	@$(BIN)/python -m bench.gas
+
 docs: $(VENV)/.dev  ## write the generated parts of the documents anew
 	@$(BIN)/python -m tools.documents
 

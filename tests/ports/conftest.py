@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.ports.ledgers import Anvil, Person, find_anvil, running_anvil
+from tests.ports.ledgers import Anvil, Person, running_anvil, wanted_anvil
 
 from proml.adapters.embedded import EmbeddedLedger
 from proml.adapters.jsonrpc import JsonRpcLedger
@@ -21,13 +20,7 @@ engine = pytest.mark.engine
 
 @pytest.fixture(scope="session")
 def anvil_program() -> Path:
-    program = find_anvil()
-    if program is None:
-        reason = "anvil is missing: `make engines` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return program
+    return wanted_anvil()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from proml.adapters.local_signer import LocalSigner
 from proml.core.digest import keccak256
 from proml.core.words import word_address
@@ -110,6 +112,17 @@ def find_anvil() -> Path | None:
     candidates = [folder / "node_modules" / ".bin" / "anvil" for folder in folders]
     found = shutil.which("anvil")
     return next((path for path in candidates if path.exists()), Path(found) if found else None)
+
+
+def wanted_anvil() -> Path:
+    """Returns anvil, or skips the test where it is missing; in continuous integration that is a failure."""
+    program = find_anvil()
+    if program is None:
+        reason = "anvil is missing: `make engines` installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return program
 
 
 @dataclass

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.ports.ledgers import Anvil, find_anvil, running_anvil
+from tests.ports.ledgers import Anvil, running_anvil, wanted_anvil
 from tests.submit.senders import Sender, history
 from tests.worlds import World, make_world
 
@@ -21,13 +20,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(scope="module")
 def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
-    program = find_anvil()
-    if program is None:
-        reason = "anvil is missing: `make engines` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with running_anvil(program, tmp_path_factory.mktemp("anvil")) as running:
+    with running_anvil(wanted_anvil(), tmp_path_factory.mktemp("anvil")) as running:
         yield running
 
 
