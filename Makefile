@@ -14,7 +14,7 @@ ANVIL_VERSION := 1.7.1
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check bench contracts engines docs lock clean
+.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check peers bench contracts engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -50,6 +50,14 @@ $(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
 
 contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
 	@cd contracts && $(NPM) ci
+	@touch $@
+
+# What bench/ compares with, in an environment of its own: never a part of the product.
+.venv-peers/.made: requirements/peers.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "setting up what the benches compare with in .venv-peers (once)"
+	@$(PYTHON) -m venv --clear .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peers.txt
 	@touch $@
 
 .engines/anvil-$(ANVIL_VERSION):
@@ -100,6 +108,8 @@ check: $(VENV)/.dev  ## style, types, structure
 	@$(BIN)/vulture
 	@$(BIN)/python -m tools.documents --check
 
+peers: .venv-peers/.made  ## what `make bench` compares with, into .venv-peers
+
 bench: $(VENV)/.dev engines  ## measure: prints a table, writes bench/out/summary.json
 	@$(BIN)/python -m bench $(NAMES)
 
@@ -117,4 +127,4 @@ lock: $(VENV)/.dev  ## write requirements/*.txt anew
 	@tools/lock
 
 clean:  ## remove everything that this file made
-	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
+	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .venv-peers .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
