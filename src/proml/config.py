@@ -22,6 +22,17 @@ _SIZE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The table ``[run]``.
+
+    Attributes:
+        ignore: Patterns of files that are not recorded, see :mod:`proml.capture.observed.filtering`.
+    """
+
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What ``.proml/config.toml`` says.
 
@@ -29,11 +40,13 @@ class Config:
         identity: Name of the identity in PROML_HOME that signs here; empty if none was chosen.
         workspace: Workspace file, relative to ``.proml/``.
         ledger: URL of the ledger, instead of those of the workspace file; empty to use those.
+        run: How `proml run` observes commands.
     """
 
     identity: str = ""
     workspace: str = "workspace.json"
     ledger: str = ""
+    run: RunSettings = RunSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ def read_config(folder: Folder) -> Config:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct or delete that line.") from error
+    run = _read_run(values.pop("run", {}), path, text)
     known = {field.name: field.default for field in fields(Config)}
     for key, value in values.items():
         where = f"{path}, line {_line_of(key, text)}"
@@ -153,13 +167,24 @@ def read_config(folder: Folder) -> Config:
                 f"{where}: {key} must be a string in quotes; found {type(value).__name__} {value!r}.",
                 hint=f'Write for example {key} = "{known[key] or "…"}".',
             )
-    config = Config(**values)
+    config = Config(**values, run=run)
     if not config.workspace or "\0" in config.workspace:
         raise ConfigError(
             f"{path}, line {_line_of('workspace', text)}: workspace must name a file; found {config.workspace!r}.",
             hint='Write workspace = "workspace.json".',
         )
     return config
+
+
+def _read_run(table: object, path: Path, text: str) -> RunSettings:
+    ignore = table.get("ignore", []) if isinstance(table, dict) and not table.keys() - {"ignore"} else None
+    if not isinstance(ignore, list) or not all(isinstance(pattern, str) and pattern for pattern in ignore):
+        raise ConfigError(
+            f"{path}, line {_line_of('run', text)}: expected a table run with a list of patterns ignore; found "
+            f"{str(table)[:80]!a}.",
+            hint='Write [run] and below it, for example: ignore = ["*.log", "scratch/"].',
+        )
+    return RunSettings(tuple(ignore))
 
 
 def write_config(folder: Folder, config: Config) -> None:
@@ -252,8 +277,11 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
-def _without_empty(config: Config) -> dict[str, str]:
-    return {key: value for key, value in asdict(config).items() if value}
+def _without_empty(config: Config) -> dict[str, object]:
+    values: dict[str, object] = {key: value for key, value in asdict(config).items() if value}
+    if not config.run.ignore:
+        del values["run"]
+    return values
 
 
 def _line_of(key: str, text: str) -> int:

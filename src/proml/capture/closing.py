@@ -19,6 +19,7 @@ from proml.adapters.store_folder import FolderStore
 from proml.capture import observe, processes, run_folder
 from proml.capture.gathering import Gathered, Placed, gather
 from proml.capture.journal import segments, writers
+from proml.capture.observed.describing import ROLE
 from proml.capture.run_folder import Ending, Extent, Start
 from proml.config import Folder
 from proml.core import merkle
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _INLINE_BYTES = 1 << 20  # records have a limit of 4 MiB; what is larger goes beside them
 _PART_BYTES = 1 << 19
+_OBSERVED_OFFERED = 256  # each is a question to the ledger
 _RUN_FIELDS = (
     "name",
     "command",
@@ -202,7 +204,7 @@ class _Making:
 
     def run_record(self) -> Record:
         """Returns the record of a run that published nothing."""
-        uses = [placed.fact for placed in self.gathered.uses]
+        uses = self.gathered.all_uses()
         return build_record("run", created_ns=self._ending.ended_ns, salt=self._salt(0), **self._common(uses))
 
     def intent(self, number: int, publication: Placed, record: Record, documents: tuple[bytes, ...]) -> Intent:
@@ -214,7 +216,7 @@ class _Making:
             record=record.digest,
             kind=fact["kind"],
             content=parse_digest(fact["content"]),
-            uses=tuple(_intended(used) for used in self.gathered.uses_of(publication)[:MAX_INPUTS]),
+            uses=tuple(_intended(used) for used in _offered(self.gathered.uses_of(publication))),
             register=True,
             documents=documents,
         ).intent(f"{self.start.id}/{number}")
@@ -237,7 +239,10 @@ class _Making:
             "metrics": _Part({name: metric.to_json() for name, metric in self._observations.metrics.items()}),
             "notes": _Part(self.gathered.notes),
         }
-        left_out = {name: part.left_out for name, part in shown.items() if part.left_out}
+        observed = {name: _Part(files) for name, files in self.gathered.observed.items() if isinstance(files, list)}
+        if self.gathered.observed:
+            facts["observed"] = self.gathered.observed | {name: part.kept for name, part in observed.items()}
+        left_out = {name: part.left_out for name, part in (shown | observed).items() if part.left_out}
         if left_out:
             facts["left_out"] = left_out  # the journal has them all
         return {name: part.kept for name, part in shown.items() if part.kept} | {
@@ -278,6 +283,12 @@ class _Part:
             count += 1
         self.kept = dict(items[:count]) if isinstance(value, Mapping) else items[:count]
         self.left_out = len(items) - count
+
+
+def _offered(uses: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns what is looked up on the ledger: what was declared, and not too much of what was only observed."""
+    observed = [used for used in uses if used["role"] == ROLE]
+    return [*(used for used in uses if used["role"] != ROLE), *observed[:_OBSERVED_OFFERED]][:MAX_INPUTS]
 
 
 def _intended(used: Mapping[str, Any]) -> Use:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from proml.capture.journal import Segment, facts
+from proml.capture.observed.describing import ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+_OBSERVED_LISTS = {"output": "outputs", "code": "code", "without_digest": "without_digest"}
 _FROM_MEMBERS = ("python", "platform", "environment", "hardware")
 
 
@@ -40,6 +42,7 @@ class Gathered:
     Attributes:
         members: First lines of the segments of processes that joined.
         leaves: How each process left.
+        observed: What `proml run` found out about files: a summary, and lists of files.
     """
 
     parameters: dict[str, object] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Gathered:
     publications: list[Placed] = field(default_factory=list)
     members: list[Mapping[str, Any]] = field(default_factory=list)
     leaves: list[Mapping[str, Any]] = field(default_factory=list)
+    observed: dict[str, Any] = field(default_factory=dict)
 
     def uses_of(self, publication: Placed) -> list[Mapping[str, Any]]:
         """Returns what a publication can have been made from: each input once, in order, and never itself."""
@@ -60,7 +64,11 @@ class Gathered:
             if publication.place.may_follow(used.place) and not (is_itself and across):
                 key = tuple(fact.get(name) for name in ("role", "name", "version", "content", "path"))
                 chosen.setdefault(key, fact)
-        return list(chosen.values())
+        return _told_once(chosen.values())
+
+    def all_uses(self) -> list[Mapping[str, Any]]:
+        """Returns everything that the run used."""
+        return _told_once(used.fact for used in self.uses)
 
     def surroundings(self, start: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the start's facts, completed by those of the first process that joined, where it has none itself."""
@@ -82,6 +90,8 @@ def gather(parts: Sequence[Segment]) -> Gathered:
     published: set[tuple[object, ...]] = set()
     for placed in _all(parts):
         fact = placed.fact
+        if _take_observed(gathered.observed, fact):
+            continue
         match fact.get("f"):
             case "parameters":
                 gathered.parameters |= fact["values"]
@@ -99,6 +109,27 @@ def gather(parts: Sequence[Segment]) -> Gathered:
             case "leave":
                 gathered.leaves.append(fact)
     return gathered
+
+
+def _told_once(uses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns declared inputs, then those that were only observed and are not the same content."""
+    known = list(uses)
+    declared = [used for used in known if used.get("role") != ROLE]
+    contents = {used.get("content") for used in declared}
+    return declared + [used for used in known if used.get("role") == ROLE and used.get("content") not in contents]
+
+
+def _take_observed(observed: dict[str, Any], fact: Mapping[str, Any]) -> bool:
+    """Takes a fact about files, if it is one."""
+    kind = fact.get("f")
+    told = {key: value for key, value in fact.items() if key not in {"f", "t"}}
+    if kind == "observed":
+        observed |= told
+    elif kind in _OBSERVED_LISTS:
+        observed.setdefault(_OBSERVED_LISTS[kind], []).append(told)
+    else:
+        return False
+    return True
 
 
 def _all(parts: Sequence[Segment]) -> Iterator[Placed]:

@@ -17,7 +17,7 @@ from proml.core.digest import format_digest
 from proml.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -278,6 +278,12 @@ class Run:
                 del os.environ["PROML_RUN"]
             else:
                 os.environ["PROML_RUN"] = self._environment
+
+    def _record_observed(self, found: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]]) -> None:
+        """Writes facts that somebody else found out, as far as finding them succeeds."""
+        with _Careful(self, "record what the command did to files"):
+            for kind, fact in found():
+                self._write(kind, fact)
 
     def _write(self, kind: str, fact: Mapping[str, Any]) -> None:
         """Writes a fact into the journal, unless the run was closed meanwhile by another process."""

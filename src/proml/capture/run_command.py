@@ -1,22 +1,28 @@
-"""Runs any command as a run: what it uses and publishes is declared; output, signals and exit status pass through."""
+"""Runs any command as a run: what it uses and publishes is declared or observed.
+
+Its output, signals and exit status pass through.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proml.capture import active
+from proml.capture.observed.describing import Known
+from proml.capture.observed.observation import Observation, Wanted
 from proml.capture.run import Membership, Run
 from proml.capture.starting import Plan, begin
 from proml.capture.trouble import Trouble
+from proml.config import Folder, read_config
 from proml.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -56,11 +62,15 @@ def run_command(
     folder: str | os.PathLike[str] | None = None,
     strict: bool = False,
     wait: str | None = None,
+    observe: bool = True,
+    watch: Sequence[str] = (),
+    ignore: Sequence[str] = (),
 ) -> int:
     """Runs a command and records it; what it is declared to publish is published if it exits with 0.
 
     The command has this process's standard streams, process group and environment, with PROML_RUN in it, so that Python
-    programs which use ProML join the run. Call it in the main thread.
+    programs which use ProML join the run. To observe it, PROML_OBSERVE is added, and one more folder in PYTHONPATH.
+    Call it in the main thread.
 
     Args:
         argv: The command, program first.
@@ -72,6 +82,9 @@ def run_command(
         folder: Where the search for the working folder begins.
         strict: Raise when something cannot be recorded, before the command starts or after it ended.
         wait: As for :func:`proml.start_run`.
+        observe: Record which files its Python programs read and write.
+        watch: Folders in which files that changed are recorded, whatever program wrote them.
+        ignore: Patterns of files not to record, see :mod:`proml.capture.observed.filtering`.
 
     Returns:
         The command's exit status; 128 + N if signal N killed it, 127 if there is no such program, 126 if it cannot be
@@ -85,11 +98,14 @@ def run_command(
     declared = Declared(tuple(uses), tuple(_pair(one) for one in publishes), kind, action)
     plan = Plan(name=name or "", folder=folder, strict=strict, wait=wait, command=tuple(argv))
     run = _start(plan)
+    observation = _Observing(run, Wanted(observe, tuple(watch), tuple(ignore)))
     for used in declared.uses:
         run.use(used)
     status = _NOT_STARTED
     try:
-        status = _run(argv)
+        status = _run(argv, observation.environment())
+        # Before anything is published: what was read is what the publication was made from.
+        observation.finish(argv, declared, succeeded=status == 0)
         if status == 0:
             for artefact, path in declared.publishes:
                 run.publish(artefact, path, kind=declared.kind, action=declared.action)
@@ -109,6 +125,43 @@ def _start(plan: Plan) -> Run:
         return Run(plan.name, Membership(), trouble)
 
 
+class _Observing:
+    """Observes a command on behalf of a run; what goes wrong is the run's trouble, never the command's."""
+
+    def __init__(self, run: Run, wanted: Wanted) -> None:
+        self._run = run
+        self._observation: Observation | None = None
+        self._ignore: tuple[str, ...] = ()
+        if run.folder and (wanted.python or wanted.watch):
+            folder = run.folder
+            run._record_observed(lambda: self._configure(folder))  # noqa: SLF001 - part of the run
+            run._record_observed(lambda: self._begin(folder, wanted))  # noqa: SLF001 - as above
+
+    def environment(self) -> Mapping[str, str]:
+        return self._observation.environment(os.environ) if self._observation else os.environ
+
+    def finish(self, argv: Sequence[str], declared: Declared, *, succeeded: bool) -> None:
+        observation = self._observation
+        if observation:
+            published = [path for _, path in declared.publishes] if succeeded else []
+            known = Known(_real(declared.uses), _real(published))
+            self._run._record_observed(lambda: observation.finish(argv, known))  # noqa: SLF001 - as above
+
+    def _configure(self, folder: Path) -> tuple[()]:
+        working = Folder(folder.parents[2])
+        if working.config_file.exists():  # not where a run found no working folder
+            self._ignore = read_config(working).run.ignore
+        return ()
+
+    def _begin(self, folder: Path, wanted: Wanted) -> tuple[()]:
+        self._observation = Observation(folder, replace(wanted, ignore=(*self._ignore, *wanted.ignore)))
+        return ()
+
+
+def _real(paths: Sequence[str]) -> frozenset[str]:
+    return frozenset(os.path.realpath(path) for path in paths if os.path.lexists(path))
+
+
 _NOT_STARTED = -1
 
 
@@ -119,7 +172,7 @@ def _pair(publication: str | tuple[str, str]) -> tuple[str, str]:
     return name, path
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     """Starts the program, forwards signals until it has ended, and returns its status."""
     # Signals are held back from before the program starts until it has ended: none is lost, none ends this process.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_FORWARDED, signal.SIGCHLD})
@@ -128,7 +181,7 @@ def _run(argv: Sequence[str]) -> int:
         sys.stderr.flush()
         try:
             ignored = {number for number in _FORWARDED if signal.getsignal(number) == signal.SIG_IGN}
-            child = os.posix_spawnp(argv[0], list(argv), os.environ, setsigmask=before, setsigdef=_DEFAULT_IN_CHILD)
+            child = os.posix_spawnp(argv[0], list(argv), environment, setsigmask=before, setsigdef=_DEFAULT_IN_CHILD)
         except OSError as error:
             print(f"proml run: {argv[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as a shell does
             return NOT_EXECUTABLE if Path(argv[0]).exists() else NOT_FOUND

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 )
 @click.option("--use", "uses", multiple=True, metavar="ARTEFACT|PATH", shell_complete=artefacts, help="What it reads.")
 @click.option("--publish", "publishes", multiple=True, metavar="NAME=PATH", help="What it writes, once it succeeded.")
+@click.option("--watch", multiple=True, metavar="DIR", help="Record files that change there, whatever writes them.")
+@click.option("--ignore", multiple=True, metavar="GLOB", help="Do not record files that match; `!GLOB` keeps them.")
+@click.option(
+    "--observe/--no-observe", default=True, help="Record which files Python programs read and write (default)."
+)
 @click.option("--kind", help="Kind of artefacts that --publish makes.", shell_complete=kinds)
 @click.option("--action", help="Transition of artefacts that --publish makes.", shell_complete=actions)
 @click.option("--name", help="Name of the run; by default the program's.")
@@ -39,8 +44,9 @@ if TYPE_CHECKING:
 @click.option("--wait", type=click.Choice(["sent", "confirmed", "final"]), help="Send it at the end, and wait so far.")
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 def run(  # one option each
-    session: Session, *, uses: tuple[str, ...], publishes: tuple[str, ...], kind: str | None, action: str | None,
-    name: str | None, strict: bool, wait: str | None, program: tuple[str, ...],
+    session: Session, *, uses: tuple[str, ...], publishes: tuple[str, ...], watch: tuple[str, ...],
+    ignore: tuple[str, ...], observe: bool, kind: str | None, action: str | None, name: str | None, strict: bool,
+    wait: str | None, program: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Run a program and record what it used and published, with code, environment, hardware, start, end and exit.
 
@@ -53,7 +59,7 @@ def run(  # one option each
     with _stdout_to_stderr() if session.as_json else contextlib.nullcontext():
         status = run_command(
             program, uses, publishes, name=name, kind=kind, action=action, folder=session.start, strict=strict,
-            wait=wait,
+            wait=wait, observe=observe, watch=watch, ignore=ignore,
         )  # fmt: skip
     added = [entry for number, entry in _waiting(session).items() if number not in before]
     if session.as_json:

@@ -1,0 +1,29 @@
+"""What `proml run` observed, on the ledger: known files become inputs, unknown ones never stand in the way."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Person
+
+SCRIPT = """
+known = open("observed-known.csv").read()
+open("observed-unknown.csv").read()
+open("observed-result.csv", "w").write(known.upper())
+"""
+
+
+def test_a_known_file_becomes_an_input_and_an_unknown_one_stays_a_fact_of_the_record(alone: Person) -> None:
+    alone.write("observed-known.csv", "known")
+    alone.write("observed-unknown.csv", "unknown")
+    alone.write("observed.py", SCRIPT)
+    alone("act", "observed-known", "collect", "observed-known.csv", "--kind", "source")
+    alone("sync")
+    publish = ("--publish", "observed-result=observed-result.csv", "--kind", "source", "--action", "collect")
+    alone("run", *publish, "--", sys.executable, "observed.py")
+    alone("sync")
+    document = alone.json("log", "observed-result")
+    assert "observed-known" in str(document)
+    assert "observed-unknown" not in str(alone.json("lineage", "observed-result"))
