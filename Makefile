@@ -79,6 +79,7 @@ test: $(VENV)/.dev engines  ## every test; names what had to be left out
 	@$(MAKE) --no-print-directory test-contracts
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-frameworks
 	@tools/left-out report
 
 test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from proml.capture.trouble import warn
+from proml.capture.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ def note(remark: str) -> None:
 
 
 def use(
-    path_or_name: str | os.PathLike[str],
+    path_or_name: str | os.PathLike[str] | object,
     *,
     role: str = "input",
     name: str | None = None,
@@ -104,11 +105,13 @@ def use(
 
     run = _expected("use")
     if run is None:
-        return Used(os.fsdecode(path_or_name), "", name or "")
+        return Used(shown(path_or_name), "", name or "")
     return run.use(path_or_name, role=role, name=name, version=version, uri=uri, licence=licence)
 
 
-def publish(name: str, path: str | os.PathLike[str], *, kind: str | None = None, action: str | None = None) -> str:
+def publish(
+    name: str, path: str | os.PathLike[str] | object, *, kind: str | None = None, action: str | None = None
+) -> str:
     """Records an output of the active run; see :meth:`proml.Run.publish`."""
     run = _expected("publish")
     return run.publish(name, path, kind=kind, action=action) if run else ""

@@ -12,7 +12,7 @@ from proml.capture import active, run_folder
 from proml.capture.journal import ENDED
 from proml.capture.redaction import redact
 from proml.capture.trouble import Trouble, in_words
-from proml.capture.values import NAME_LIMIT, label, text, tidy
+from proml.capture.values import NAME_LIMIT, label, shown, text, tidy
 from proml.core.digest import format_digest
 from proml.errors import UsageError
 
@@ -149,7 +149,7 @@ class Run:
 
     def use(
         self,
-        path_or_name: str | os.PathLike[str],
+        path_or_name: str | os.PathLike[str] | object,
         *,
         role: str = "input",
         name: str | None = None,
@@ -161,7 +161,8 @@ class Run:
 
         Args:
             path_or_name: A file or folder, whose content is hashed now; or, if there is none, an artefact's name
-                (``NAME[@VERSION]``). A path object, and what ends like a file's name, is always a path.
+                (``NAME[@VERSION]``). A path object, and what ends like a file's name, is always a path. Or a data
+                frame, see :mod:`proml.frames`.
             role: What it is used as, for example ``training data``.
             name: Name of the artefact; by default it is found by its content when the run is sent.
             version: Its version: a number, or ``0x`` with the beginning of a head.
@@ -171,20 +172,20 @@ class Run:
         Returns:
             The path, unchanged, with what was found out.
         """
-        path = os.fsdecode(path_or_name)
+        path = shown(path_or_name)
         with _Careful(self, f"record the use of {path!a}"):
             if self._journal is not None:
                 from proml.capture.usage import describe_use  # noqa: PLC0415 - few calls, more to load
 
                 fact = describe_use(path_or_name, name=name, version=version)
-                fact |= {"role": label(role), "path": label(path)}
+                fact |= {"role": label(role)} | ({"path": label(path)} if path else {})
                 fact |= {key: label(redact(value)) for key, value in (("uri", uri), ("licence", licence)) if value}
                 self._write("use", fact)
                 return Used(path, str(fact.get("content", "")), str(fact.get("name", "")))
         return Used(path, "", name or "")
 
     def publish(
-        self, name: str, path: str | os.PathLike[str], *, kind: str | None = None, action: str | None = None
+        self, name: str, path: str | os.PathLike[str] | object, *, kind: str | None = None, action: str | None = None
     ) -> str:
         """Records an output as a new version of an artefact; it is registered if it does not exist.
 
@@ -192,7 +193,7 @@ class Run:
 
         Args:
             name: The artefact's name.
-            path: File or folder.
+            path: File or folder; or a data frame, see :mod:`proml.frames`.
             kind: Kind of a new artefact: ``model``, ``dataset``, ``evaluation``…; by default ``model`` for the usual
                 suffixes of model files, else ``dataset``.
             action: Transition of the kind's lifecycle; by default the shipped lifecycle's first that brings content.
@@ -201,14 +202,13 @@ class Run:
             The content digest ``sha256:…``; empty if it could not be recorded.
         """
         content = ""
-        with _Careful(self, f"record the publication of {os.fsdecode(path)!a} as {name!a}"):
+        with _Careful(self, f"record the publication of {shown(path)!a} as {name!a}"):
             if self._journal is None:
                 return content
-            from proml.capture.usage import describe_publication  # noqa: PLC0415 - few calls, more to load
-            from proml.hashing import hash_path  # noqa: PLC0415 - as above
+            from proml.capture.usage import content_of, describe_publication  # noqa: PLC0415 - few calls, more to load
 
             described = describe_publication(name, path, kind=kind, action=action)
-            manifest = hash_path(path)
+            manifest = content_of(path)
             content = format_digest(manifest.digest)
             contents = self._membership.folder / run_folder.CONTENTS
             contents.mkdir(mode=0o700, exist_ok=True)

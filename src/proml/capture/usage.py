@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
+from proml.capture.values import shown
 from proml.core import shape
 from proml.core.digest import format_digest
 from proml.core.name import check_name, parse_reference
 from proml.errors import ContentError, UnknownName, UsageError
 from proml.hashing import hash_path
+
+if TYPE_CHECKING:
+    from proml.core.manifest import Manifest
 
 _MODEL_SUFFIXES = frozenset(
     (
@@ -42,9 +47,7 @@ _MODEL_SUFFIXES = frozenset(
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$")
 
 
-def describe_use(
-    path_or_name: str | os.PathLike[str], *, name: str | None, version: str | int | None
-) -> dict[str, object]:
+def describe_use(path_or_name: object, *, name: str | None, version: str | int | None) -> dict[str, object]:
     """Returns content, size, name and version of an input, as far as there are any.
 
     Raises:
@@ -54,8 +57,8 @@ def describe_use(
     fact: dict[str, object] = {}
     reference = check_name(name) if name else ""
     wanted = str(version) if version is not None else ""
-    if name or _is_path(path_or_name):
-        manifest = hash_path(path_or_name)
+    if not isinstance(path_or_name, str) or name or _is_path(path_or_name):
+        manifest = content_of(path_or_name)
         fact = {"content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes}
     else:
         reference, in_name = _name_of_missing(path_or_name)
@@ -65,16 +68,32 @@ def describe_use(
     return fact | {key: value for key, value in (("name", reference), ("version", wanted)) if value}
 
 
-def describe_publication(
-    name: str, path: str | os.PathLike[str], *, kind: str | None, action: str | None
-) -> dict[str, str]:
+def content_of(path: object) -> Manifest:
+    """Returns the manifest of a file, a folder or a data frame.
+
+    Raises:
+        ContentError: It cannot be read, or is none of these.
+        MissingExtra: What reads frames is not installed.
+    """
+    if isinstance(path, str | os.PathLike):
+        return hash_path(path)
+    from proml import frames  # noqa: PLC0415 - frames are rare
+
+    if not frames.is_frame(path):
+        raise ContentError(
+            f"expected a path, an artefact's name or a data frame; found {type(path).__name__}.", hint="Name a path."
+        )
+    return frames.manifest(path)
+
+
+def describe_publication(name: str, path: object, *, kind: str | None, action: str | None) -> dict[str, str]:
     """Returns name, kind, action and path of a publication, checked.
 
     Raises:
         InvalidName, InvalidRecord: Name, kind or action is malformed.
         UnknownName: The action was left open and no shipped lifecycle of this kind tells it.
     """
-    kind = kind or ("model" if PurePath(os.fsdecode(path)).suffix.lower() in _MODEL_SUFFIXES else "dataset")
+    kind = kind or ("model" if PurePath(shown(path)).suffix.lower() in _MODEL_SUFFIXES else "dataset")
     shape.identifier(kind, "kind")
     action = action or first_action(kind)
     shape.identifier(action, "action")
@@ -100,17 +119,17 @@ def first_action(kind: str) -> str:
     )
 
 
-def _is_path(path_or_name: str | os.PathLike[str]) -> bool:
+def _is_path(path_or_name: str) -> bool:
     """Tells a path from a name; what ends like a file's name is a path even if it is missing (``data/train.csv``)."""
-    if isinstance(path_or_name, os.PathLike) or os.path.lexists(path_or_name):
+    if os.path.lexists(path_or_name):
         return True
     return _FILE_SUFFIX.search(path_or_name) is not None
 
 
-def _name_of_missing(given: str | os.PathLike[str]) -> tuple[str, str]:
+def _name_of_missing(given: str) -> tuple[str, str]:
     """Returns name and version of an artefact given by name, or says that there is no such path."""
     try:
-        name, version = parse_reference(os.fspath(given))
+        name, version = parse_reference(given)
     except UsageError as error:
         raise ContentError(
             f"expected a file, a folder or an artefact's name; there is no {given!a}.", hint="Check the path."

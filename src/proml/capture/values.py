@@ -77,3 +77,8 @@ def non_finite(number: float) -> str:
 def large_integer(number: int) -> str:
     """Returns an integer's digits; in hexadecimal where Python refuses to spell out the decimal ones (4300 digits)."""
     return text(str(number) if number.bit_length() < 1 << 10 else hex(number))
+
+
+def shown(path: object) -> str:
+    """Returns a path as text; nothing for what is no path, such as a data frame."""
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
