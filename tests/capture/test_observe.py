@@ -79,3 +79,15 @@ def test_there_is_no_proof_for_what_was_not_observed(here: Recorded) -> None:
         observe.prove(here.run, 0)
     with pytest.raises(UnknownName):
         observe.prove(here.run, 0)
+
+
+def test_memory_does_not_grow_with_the_observations(here: Recorded) -> None:
+    """Ten times the observations, logged and closed, in the same memory but for 2 MiB of the allocator's."""
+    code = (
+        "import resource, sys, proml\n"
+        "with proml.start_run() as run:\n"
+        "    for step in range(int(sys.argv[1])): run.log_metric('loss', step / 7, step)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    few, many = (int(here.python(code, count).stdout) for count in ("20000", "200000"))
+    assert many < few + 2048

@@ -24,7 +24,7 @@ from proml.errors import UnknownName, VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_OBSERVATION = re.compile(rb'\{"m":("(?:[^"\\]|\\.)*"),"v":("[^"]*"|[^,"]+),"s":(?:"[^"]*"|[^,"]+),"t":\d+\}')
+_OBSERVATION = re.compile(rb'\{"m":("(?:[^"\\]|\\.)*"),"v":("[^"]*"|[^,"]+),"s":(?:"[^"]*"|[^,"]+),"t":-?\d+\}')
 _SAFE_INTEGER = 2**53 - 1
 
 
