@@ -6,7 +6,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IWorkspace} from "./IWorkspace.sol";
 import {TypedData} from "./TypedData.sol";
-import {AccountWord, packSession} from "./Words.sol";
+import {AccountWord, packSession, packSigned} from "./Words.sol";
 
 /// @title  Who may act: members, their session keys, and the messages they sign for others to send.
 abstract contract Accounts is IWorkspace {
@@ -133,7 +133,7 @@ abstract contract Accounts is IWorkspace {
         if (root.expectedHead != head) revert AnchorMismatch(actor.member, root.expectedHead, head);
         uint256 next = uint224(uint256(keccak256(abi.encode(head, root.root, root.leaves, actor.key))));
         _accounts[actor.member] = actor.account.anchored(next);
-        emit Anchored(actor.member, root.root, actor.key, root.leaves, bytes32(next));
+        emit Anchored(actor.member, root.root, packSigned(actor.key, root.leaves), bytes32(next));
     }
 
     /// @dev Refuses a session key that may only touch another artefact.

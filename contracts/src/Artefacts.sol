@@ -16,7 +16,7 @@ import {
     TERMINAL,
     USABLE
 } from "./Lifecycles.sol";
-import {ArtefactWord, RuleWord, VoteWord, packArtefact, packStep} from "./Words.sol";
+import {ArtefactWord, RuleWord, VoteWord, packArtefact, packCast, packStep, packUse} from "./Words.sol";
 
 /// @title  The artefacts: how they come into being, change by the rules of their lifecycle, and are voted on.
 abstract contract Artefacts is Governance {
@@ -153,7 +153,7 @@ abstract contract Artefacts is Governance {
         );
         for (uint256 i; i < inputs.length; ++i) {
             Input calldata input = inputs[i];
-            emit InputUsed(artefact, input.artefact, input.head, input.workspace, seq);
+            emit InputUsed(artefact, input.artefact, input.head, packUse(input.workspace, seq));
         }
     }
 
@@ -181,7 +181,16 @@ abstract contract Artefacts is Governance {
             )
         );
         _ballots[ballot] = votes;
-        emit Endorsed(artefact, ballot, actor.member, actor.key, vote, organisation, votes.chainOf());
+        emit Endorsed(
+            artefact,
+            actor.member,
+            packCast(actor.key, vote.rule, organisation, vote.approve),
+            vote.expectedHead,
+            vote.content,
+            vote.inputs,
+            vote.record,
+            votes.chainOf()
+        );
     }
 
     /// @dev Says why an artefact is not where the signer saw it, or why the rule does not start there. Called only when

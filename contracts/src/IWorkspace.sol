@@ -192,25 +192,31 @@ interface IWorkspace {
         bytes32 head
     );
     /// @notice A transition used an input; one event per input, right after its `Transitioned`, in order.
-    event InputUsed(
-        bytes32 indexed artefact, bytes32 indexed input, bytes32 indexed inputHead, address workspace, uint32 seq
-    );
-    /// @notice A member voted.
-    /// @param ballot     keccak256(artefact, expectedHead, rule, content, inputs).
-    /// @param commitment The ballot's vote chain after this vote.
+    /// @param use One word, for its price: from the lowest bit, the input's workspace 160 (zero is this one) · the
+    ///            sequence number of the transition 32.
+    event InputUsed(bytes32 indexed artefact, bytes32 indexed input, bytes32 indexed inputHead, uint256 use);
+    /// @notice A member voted; the ballot's id follows from what is voted on.
+    /// @param actor        The member that voted.
+    /// @param cast         One word, for its price: from the lowest bit, the account that signed 160 · the rule's number 8 ·
+    ///                     the member's organisation 16 · 1 if it endorses, 0 if it rejects, 1.
+    /// @param expectedHead The head, content and inputs' commitment of the transition that is voted on.
+    /// @param record       The vote's own record.
+    /// @param commitment   The ballot's vote chain after this vote.
     event Endorsed(
         bytes32 indexed artefact,
-        bytes32 indexed ballot,
         address indexed actor,
-        address key,
-        Endorsement vote,
-        uint16 organisation,
+        uint256 cast,
+        bytes32 expectedHead,
+        bytes32 content,
+        bytes32 inputs,
+        bytes32 record,
         bytes32 commitment
     );
     /// @notice A member anchored a root.
-    /// @param head The member's anchor chain after this anchor: the lowest 224 bits of
-    ///             keccak256(abi.encode(head before, root, leaves, key)), so that it shares the member's word.
-    event Anchored(address indexed actor, bytes32 indexed root, address key, uint64 leaves, bytes32 head);
+    /// @param signed One word, for its price: from the lowest bit, the account that signed 160 · the number of leaves 64.
+    /// @param head   The member's anchor chain after this anchor: the lowest 224 bits of
+    ///               keccak256(abi.encode(head before, root, leaves, key)), so that it shares the member's word.
+    event Anchored(address indexed actor, bytes32 indexed root, uint256 signed, bytes32 head);
 
     // -------------------------------------------------------------------------------------------------- errors
 

@@ -45,6 +45,11 @@ function packSession(address member, uint16 roles, uint40 expires, bool scoped) 
     );
 }
 
+/// @dev The word `signed` of the event `Anchored`: 0 key 160 · 160 leaves 64
+function packSigned(address key, uint64 leaves) pure returns (uint256) {
+    return uint256(uint160(key)) | uint256(leaves) << 160;
+}
+
 /// @dev The member with another anchor head, of 224 bits.
 function anchored(AccountWord word, uint256 anchorHead) pure returns (AccountWord) {
     return AccountWord.wrap(uint32(AccountWord.unwrap(word)) | anchorHead << 32);
@@ -93,6 +98,11 @@ function packArtefact(address owner, uint16 lifecycle, uint8 state, uint8 flags,
         uint256(uint160(owner)) | uint256(lifecycle) << 160 | uint256(state) << 176 | uint256(flags) << 184
             | uint256(seq) << 188 | time << 220
     );
+}
+
+/// @dev The word `use` of the event `InputUsed`: 0 workspace 160 · 160 seq 32
+function packUse(address workspace, uint32 seq) pure returns (uint256) {
+    return uint256(uint160(workspace)) | uint256(seq) << 160;
 }
 
 /// @dev The word `step` of the event `Transitioned`: 0 key 160 · 160 rule 8 · 168 to 8 · 176 seq 32
@@ -236,6 +246,11 @@ function countOf(VoteWord word) pure returns (uint8) {
 
 function chainOf(VoteWord word) pure returns (bytes32) {
     return bytes32(VoteWord.unwrap(word) >> 72);
+}
+
+/// @dev The word `cast` of the event `Endorsed`: 0 key 160 · 160 rule 8 · 168 organisation 16 · 184 approve 1
+function packCast(address key, uint8 rule, uint16 organisation, bool approve) pure returns (uint256) {
+    return uint256(uint160(key)) | uint256(rule) << 160 | uint256(organisation) << 168 | (approve ? 1 << 184 : 0);
 }
 
 /// @dev One approving vote more; the count stays at 255, which is as many as any quorum can need.

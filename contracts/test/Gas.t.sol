@@ -82,14 +82,14 @@ contract GasTest is WorkspaceTest {
     function test_endorsements() public {
         IWorkspace.Transition memory release = step(validated("a"), RELEASE);
         endorse(cleo, release);
-        measured("first endorsement (four eyes)", 66_000);
+        measured("first endorsement (four eyes)", 64_000);
         endorse(bert, release);
-        measured("second endorsement (four eyes)", 48_000);
+        measured("second endorsement (four eyes)", 47_000);
         IWorkspace.Transition memory merge = change(built("b"), MERGE);
         endorse(cleo, merge);
-        measured("first endorsement", 63_000);
+        measured("first endorsement", 60_500);
         endorse(bert, merge);
-        measured("second endorsement", 45_000);
+        measured("second endorsement", 43_500);
     }
 
     function test_an_anchor_costs_at_most_31000() public {

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proml.core import abi, events, interface
+from proml.core import abi, events, heads, interface
+from proml.core.operation import Endorsement
 from proml.core.words import address_word, checksum_address
 from proml.errors import VerificationError
 from proml.ports import Log
@@ -23,6 +24,24 @@ PLACE = {
     "log_index": 3,
 }
 AT = events.At(block_number=7, log_index=3, transaction_index=1, transaction_hash=b"t" * 32, block_hash=b"b" * 32)
+
+
+# What lies in the packed words, from the lowest bit, as IWorkspace.sol says; each is the first word of the data.
+PACKED = {
+    events.Transitioned: (3, ("address", "uint8", "uint8", "uint32")),
+    events.InputUsed: (3, ("address", "uint32")),
+    events.Endorsed: (2, ("address", "uint8", "uint16", "bool")),
+    events.Anchored: (2, ("address", "uint64")),
+}
+BITS = {"address": 160, "bool": 1, "uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64}
+
+
+def packed(parts: list[Any], types: tuple[str, ...]) -> int:
+    word = place = 0
+    for part, type_name in zip(parts, types, strict=True):
+        word |= (int(part, 16) if isinstance(part, str) else int(part)) << place
+        place += BITS[type_name]
+    return word
 
 
 def value_of(type_name: str) -> st.SearchStrategy[Any]:
@@ -47,12 +66,15 @@ def emitted(draw: st.DrawFn) -> tuple[events.Event, Log]:
     indexed = [abi.encode([f], [v]) for f, v in zip(declared, values, strict=True) if f.indexed]
     rest = [(f, v) for f, v in zip(declared, values, strict=True) if not f.indexed]
     data = abi.encode([f for f, _ in rest], [v for _, v in rest])
-    if cls is events.Transitioned:
-        parts = draw(st.tuples(value_of("address"), value_of("uint8"), value_of("uint8"), value_of("uint32")))
-        key, rule, to_state, seq = parts
-        step = int(key, 16) | rule << 160 | to_state << 168 | seq << 176
-        data = step.to_bytes(32, "big") + data[32:]
-        values[3:4] = parts
+    if cls in PACKED:
+        place, types = PACKED[cls]
+        parts = [draw(value_of(type_name)) for type_name in types]
+        data = packed(parts, types).to_bytes(32, "big") + data[32:]
+        values[place : place + 1] = parts
+    if cls is events.Endorsed:
+        artefact, actor, key, rule, organisation, approve, head, content, inputs, record, commitment = values
+        vote = Endorsement(artefact, head, rule, content, inputs, record, approve)
+        values = [artefact, heads.ballot_of(vote), actor, key, vote, organisation, commitment]
     return cls(AT, *values), Log(CONTRACT, (events.topic_of(cls), *indexed), data, **PLACE)  # type: ignore[arg-type]
 
 
@@ -79,17 +101,19 @@ def test_a_log_of_the_wrong_size_is_refused(case: tuple[events.Event, Log], chan
 
 
 def test_a_number_out_of_range_is_refused() -> None:
-    event = events.Anchored
-    topics = (events.topic_of(event), address_word(CONTRACT), b"r" * 32)
-    data = address_word(CONTRACT) + (2**64).to_bytes(32, "big") + b"h" * 32
-    with pytest.raises(VerificationError, match="uint64"):
-        events.decode_event(Log(CONTRACT, topics, data, **PLACE))  # type: ignore[arg-type]
+    topics = (events.topic_of(events.MemberSet), address_word(CONTRACT), bytes(32))
+    with pytest.raises(VerificationError, match="uint16"):
+        events.decode_event(Log(CONTRACT, topics, (2**16).to_bytes(32, "big"), **PLACE))  # type: ignore[arg-type]
 
 
-def test_a_step_of_more_than_208_bits_is_refused() -> None:
-    topics = (events.topic_of(events.Transitioned), *[bytes(32)] * 3)
-    data = (1 << 208).to_bytes(32, "big") + bytes(64)
-    with pytest.raises(VerificationError, match="208 bits"):
+@pytest.mark.parametrize("cls", PACKED)
+def test_a_packed_word_with_more_bits_than_its_values_have_is_refused(cls: type[events.Event]) -> None:
+    declared = interface.fields(interface.EVENTS[cls.__name__])
+    indexed = sum(f.indexed for f in declared)
+    bits = sum(BITS[type_name] for type_name in PACKED[cls][1])
+    topics = (events.topic_of(cls), *[bytes(32)] * indexed)
+    data = (1 << bits).to_bytes(32, "big") + bytes(32 * (len(declared) - indexed - 1))
+    with pytest.raises(VerificationError, match=f"{bits} bits"):
         events.decode_event(Log(CONTRACT, topics, data, **PLACE))  # type: ignore[arg-type]
 
 
@@ -106,8 +130,11 @@ def test_each_event_class_has_the_arguments_of_its_declaration_in_order(event: t
         for f in interface.fields(interface.EVENTS[event.__name__])
     ]
     held = [f.name.replace("_", "") for f in dataclasses.fields(event)[1:]]
-    if event is events.Transitioned:
-        held[3:7] = ["step"]  # key, rule, state and number share a word on chain
+    if event is events.Endorsed:  # the ballot is computed, the vote's values stand by themselves
+        held = ["artefact", "actor", "cast", "expectedhead", "content", "inputs", "record", "commitment"]
+    elif event in PACKED:
+        place, types = PACKED[event]
+        held[place : place + len(types)] = [declared[place]]
     assert held == declared
 
 

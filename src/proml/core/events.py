@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from proml.core import interface
 from proml.core.abi import decode, static_reader
+from proml.core.heads import ballot_of
 from proml.core.interface import fields
-from proml.core.words import WORD_BYTES, word_address, words
+from proml.core.operation import Endorsement
+from proml.core.words import WORD_BYTES, unpack_word, words
 from proml.errors import InvalidRecord, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from proml.core.operation import Endorsement, Proposal
+    from proml.core.operation import Proposal
 
 
 class LogLike(Protocol):
@@ -183,7 +185,10 @@ class Transitioned:
 
 @dataclass(frozen=True, slots=True)
 class InputUsed:
-    """A transition used an input; these follow their :class:`Transitioned` at once, in order."""
+    """A transition used an input; these follow their :class:`Transitioned` at once, in order.
+
+    On chain ``workspace`` and ``seq`` share one word, ``use``.
+    """
 
     at: At
     artefact: bytes
@@ -195,7 +200,11 @@ class InputUsed:
 
 @dataclass(frozen=True, slots=True)
 class Endorsed:
-    """A member voted."""
+    """A member voted.
+
+    On chain ``key``, the vote's rule, ``organisation`` and whether it endorses share one word, ``cast``, and the vote's
+    other values follow it; ``ballot`` is computed from them.
+    """
 
     at: At
     artefact: bytes
@@ -209,7 +218,10 @@ class Endorsed:
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """A member anchored a root."""
+    """A member anchored a root.
+
+    On chain ``key`` and ``leaves`` share one word, ``signed``.
+    """
 
     at: At
     actor: str
@@ -241,9 +253,16 @@ EVENTS: tuple[type[Event], ...] = get_args(Event)
 # A log's arguments are the words of its topics and data in the order of the declaration, which is that of the class.
 _DECLARED = {cls: fields(interface.EVENTS[cls.__name__]) for cls in EVENTS}
 _INDEXED = {cls: sum(f.indexed for f in declared) for cls, declared in _DECLARED.items()}
-_STRUCTURED = (ProposalApproved, Endorsed)
-_STEP = 3
-"""Where ``Transitioned`` has its packed word."""
+_STRUCTURED = (ProposalApproved,)
+
+# Words that hold several values, from the lowest bit: their place among the event's arguments, their name, and the bits
+# of each value, of which the first is an address.
+_PACKED: dict[type[Event], tuple[int, str, tuple[int, ...]]] = {
+    Transitioned: (3, "step", (160, 8, 8, 32)),
+    InputUsed: (3, "use", (160, 32)),
+    Endorsed: (2, "cast", (160, 8, 16, 1)),
+    Anchored: (2, "signed", (160, 64)),
+}
 
 
 def topic_of(event: type[Event]) -> bytes:
@@ -287,16 +306,17 @@ def _flat(cls: type[Event], readers: tuple[Callable[[bytes], Any], ...], log: Lo
     if len(arguments) != len(readers) or len(log.topics) != 1 + _INDEXED[cls] or len(log.data) % WORD_BYTES:
         raise InvalidRecord(f"expected {len(readers)} words, found {len(arguments)}")
     values = [read(word) for read, word in zip(readers, arguments, strict=True)]
-    if cls is Transitioned:
-        values[_STEP : _STEP + 1] = _unpack_step(arguments[_STEP])
-    return values
+    if cls in _PACKED:
+        place, name, widths = _PACKED[cls]
+        values[place : place + 1] = unpack_word(arguments[place], name, widths)
+    return _vote(values) if cls is Endorsed else values
 
 
-def _unpack_step(word: bytes) -> tuple[str, int, int, int]:
-    """Returns key, rule, state led to and sequence number, which lie in this order from the word's lowest bit."""
-    if any(word[:6]):
-        raise InvalidRecord("expected a step of 208 bits, found more")
-    return word_address(bytes(12) + word[12:]), word[11], word[10], int.from_bytes(word[6:10], "big")
+def _vote(values: list[Any]) -> list[Any]:
+    """Returns the fields of :class:`Endorsed` from those on chain."""
+    artefact, actor, key, rule, organisation, approve, head, content, inputs, record, commitment = values
+    vote = Endorsement(artefact, head, rule, content, inputs, record, bool(approve))
+    return [artefact, ballot_of(vote), actor, key, vote, organisation, commitment]
 
 
 def _structured(cls: type[Event], log: LogLike) -> list[Any]:

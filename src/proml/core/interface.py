@@ -111,14 +111,12 @@ EVENTS = {
         "bytes32 indexed artefact, bytes32 indexed content, address indexed actor, uint256 step, bytes32 record,"
         " bytes32 head"
     ),
-    "InputUsed": (
-        "bytes32 indexed artefact, bytes32 indexed input, bytes32 indexed inputHead, address workspace, uint32 seq"
-    ),
+    "InputUsed": "bytes32 indexed artefact, bytes32 indexed input, bytes32 indexed inputHead, uint256 use",
     "Endorsed": (
-        "bytes32 indexed artefact, bytes32 indexed ballot, address indexed actor, address key, Endorsement vote,"
-        " uint16 organisation, bytes32 commitment"
+        "bytes32 indexed artefact, address indexed actor, uint256 cast, bytes32 expectedHead, bytes32 content,"
+        " bytes32 inputs, bytes32 record, bytes32 commitment"
     ),
-    "Anchored": "address indexed actor, bytes32 indexed root, address key, uint64 leaves, bytes32 head",
+    "Anchored": "address indexed actor, bytes32 indexed root, uint256 signed, bytes32 head",
 }
 
 ERRORS = {

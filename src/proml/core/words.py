@@ -7,9 +7,10 @@ no ABI library: :mod:`proml.core.heads`, :mod:`proml.core.messages` and :mod:`pr
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 from proml.core.digest import keccak256
-from proml.errors import UsageError
+from proml.errors import InvalidRecord, UsageError
 
 WORD_BYTES = 32
 _ADDRESS_BYTES = 20
@@ -41,6 +42,27 @@ def words(data: bytes) -> list[bytes]:
 def word_number(word: bytes) -> int:
     """Returns the number that a word holds."""
     return int.from_bytes(word, "big")
+
+
+def unpack_word(word: bytes, name: str, widths: tuple[int, ...]) -> list[str | int]:
+    """Returns the values that lie in a word side by side, from its lowest bit: an address, then numbers.
+
+    Args:
+        word: The word.
+        name: What it is called, for the error.
+        widths: The bits of each value; the first is 160.
+
+    Raises:
+        InvalidRecord: There is something above the last value.
+    """
+    rest = word_number(word)
+    if rest >> sum(widths):
+        raise InvalidRecord(f"expected {name} to have {sum(widths)} bits, found {rest.bit_length()}")
+    values: list[str | int] = [word_address(word)]
+    for before, width in pairwise(widths):
+        rest >>= before
+        values.append(rest & (1 << width) - 1)
+    return values
 
 
 def word_address(word: bytes) -> str:
