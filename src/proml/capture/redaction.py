@@ -34,8 +34,16 @@ _SECRET_WORDS = frozenset(
         "jwt",
         "signature",
         "sig",
+        "mnemonic",
+        "otp",
+        "passkey",
     )
 )
+# As the end of a longer word: PGPASSWORD, authtoken. Shorter ones end ordinary words (compass, pat).
+_SECRET_ENDINGS = (
+    "password", "passwd", "passphrase", "token", "secret", "apikey", "accesskey", "secretkey", "privatekey",
+)  # fmt: skip
+_WHOLE_LINE = frozenset(("authorization", "cookie"))  # several parts, each a secret
 _SECRET_KEYS = frozenset(  # …-key
     ("api", "access", "private", "secret", "account", "subscription", "encryption", "signing", "storage")
 )
@@ -43,8 +51,24 @@ _SECRET_KEYS = frozenset(  # …-key
 _NAME = r"[A-Za-z][A-Za-z0-9_.\-]{0,99}"
 _OPTION = re.compile(rf"--?({_NAME})")
 _ASSIGNED = re.compile(rf"""(?<![A-Za-z0-9_.\-])(?:--?)?({_NAME})["']?\s{{0,9}}[=:]\s{{0,9}}["']?""")
-_VALUE = re.compile(r"""(?:Bearer |Basic )?[^\s&;,'"]+""")
-_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,30}://)[^/\s@]{0,2000}@")
+_VALUE = re.compile(r"""(?:Bearer |Basic )?(?:[^\s&;,'"]|,(?=[^\s'"]))+""")
+_LINE = re.compile(r"""[^\n'"]+""")
+_QUOTED = {quote: re.compile(rf"(?:\\.|[^{quote}\\]){{1,4000}}(?={quote})", re.DOTALL) for quote in "'\""}
+_SPACED = re.compile(
+    rf"""(?<![A-Za-z0-9_.\-])(--({_NAME})\s{{1,9}})(?!-)("[^"]{{0,2000}}"|'[^']{{0,2000}}'|[^\s'"]+)"""
+)
+_LOGIN_OPTION = re.compile(r"-u|--(?:proxy-)?user")
+_LOGIN = re.compile(r"(?!\d+:\d+$)([^\s:/]{1,200}:)\S+")
+_SPACED_LOGIN = re.compile(
+    rf"(?<!\S)((?:{_LOGIN_OPTION.pattern})\s{{1,9}}[\"']?)(?!\d+:\d+(?:\s|$))([^\s:/]{{1,200}}:)[^\s'\"]+"
+)
+# Up to the last @ before the path; a password that ends the user's name with a colon may have slashes.
+_USER_INFO = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.\-]{0,30}://)(?:[^/\s]{0,2000}@|[^/\s@:]{1,200}:(?!\d{1,5}/)[^\s@]{1,2000}@)"
+)
+# Programs whose -p is a password, also written in one word with it.
+_PASSWORD_BY_P = re.compile(r"(?:mysql|mariadb|sshpass|mongo|sqlcmd)[a-z\-]*")
+_NUMBERS = re.compile(r"[\d.,:eE+\-]*\d")
 _PARTS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SHAPES = re.compile(
     r"""
@@ -54,7 +78,14 @@ _SHAPES = re.compile(
     | \bxox[abeoprs]-[\w\-]{10,}                              # Slack
     | \bsk-[\w\-]{20,}                                        # OpenAI, Anthropic
     | \bhf_[A-Za-z0-9]{20,}                                   # Hugging Face
-    | \bAIza[\w\-]{30,}                                       # Google
+    | \bAIza[\w\-]{30,} | \bya29\.[\w\-]{20,} | \bGOCSPX-[\w\-]{20,}  # Google
+    | \b[rs]k_(?:live|test)_\w{10,} | \bwhsec_\w{16,}         # Stripe
+    | \bSG\.[\w\-]{16,100}\.[\w\-]{16,}                       # SendGrid
+    | \bdop_v1_[a-f0-9]{32,} | \bdckr_pat_[\w\-]{16,}          # DigitalOcean, Docker
+    | \bAGE-SECRET-KEY-1[A-Z0-9]{30,}
+    | \b\d{8,10}:[\w\-]{35}(?![\w\-])                                 # Telegram
+    | (?<=hooks\.slack\.com/services/)[\w/\-]+ | (?<=/api/webhooks/)[\w/\-]+
+    | (?<=\bBearer\ )[\w.~+/=\-]{8,}
     | \bpypi-[\w\-]{20,} | \bnpm_[A-Za-z0-9]{20,}
     | \beyJ[\w\-]{8,2000}\.[\w\-]{8,4000}\.[\w\-]{0,2000}   # JSON web tokens
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----[\s\S]*?(?:-----END[ A-Z]*-----|$)
@@ -69,30 +100,51 @@ def redact(text: str) -> str:
     """Returns the text without passwords in URLs, values assigned to secret names, and well-known kinds of keys."""
     text = _USER_INFO.sub(rf"\1{REDACTED}@", text)
     text = "".join(_redact_assignments(text))
+    text = _SPACED.sub(lambda match: match[1] + REDACTED if _names_secret(match[2]) else match[0], text)
+    text = _SPACED_LOGIN.sub(rf"\1\2{REDACTED}", text)
     text = _SHAPES.sub(REDACTED, text)
     return _AWS_SECRET.sub(lambda match: REDACTED if _is_random(match[0]) else match[0], text)
 
 
 def redact_command(argv: Sequence[str]) -> list[str]:
-    """Returns a command line without secrets: ``--password X``, ``--token=…``, ``KEY=…``, URLs with credentials."""
+    """Returns a command line without secrets.
+
+    ``--password X``, ``--token=…``, ``-p X`` unless it is a number, ``-u NAME:X``, ``KEY=…``, URLs with credentials.
+    """
     return list(_redact_arguments(argv))
 
 
 def _redact_arguments(argv: Sequence[str]) -> Iterator[str]:
-    hide = False
+    before, takes_password = "", False
     for argument in argv:
-        option = _OPTION.fullmatch(argument)
-        if hide and not option:
-            yield REDACTED
-            hide = False
-            continue
-        hide = bool(option) and _names_secret(option[1] if option else "")
-        name, separator, _ = argument.partition("=")
-        # The value of NAME=VALUE is one word here, whatever spaces or quotes it has.
-        if separator and re.fullmatch(rf"(?:--?)?{_NAME}", name) and _names_secret(name.lstrip("-")):
-            yield f"{name}={REDACTED}"
-        else:
-            yield redact(argument)
+        # A wrapper such as env or docker may come first, so the program can be any word.
+        takes_password = takes_password or bool(_PASSWORD_BY_P.fullmatch(argument.rpartition("/")[2]))
+        yield _redact_argument(argument, before, takes_password=takes_password)
+        before = argument
+
+
+def _redact_argument(argument: str, before: str, *, takes_password: bool) -> str:
+    """Returns an argument without secrets, knowing the one before it."""
+    option = _OPTION.fullmatch(before)
+    login = _LOGIN.fullmatch(argument) if _LOGIN_OPTION.fullmatch(before) else None
+    name, separator, _ = argument.partition("=")
+    if option and not _OPTION.fullmatch(argument) and _is_password(argument, option[1], takes_password=takes_password):
+        shown = REDACTED
+    elif login:
+        shown = f"{login[1]}{REDACTED}"
+    elif takes_password and argument.startswith("-p") and len(argument) > len("-p"):
+        shown = f"-p{REDACTED}"
+    elif separator and re.fullmatch(rf"[-+~]{{0,2}}{_NAME}", name) and _names_secret(name.lstrip("-+~")):
+        shown = f"{name}={REDACTED}"  # the value is one word here, whatever spaces or quotes it has
+    else:
+        shown = redact(argument)
+    return shown
+
+
+def _is_password(argument: str, option: str, *, takes_password: bool) -> bool:
+    if option == "p":
+        return takes_password or not _NUMBERS.fullmatch(argument)  # a port, a probability
+    return _names_secret(option)
 
 
 def _redact_assignments(text: str) -> Iterator[str]:
@@ -100,11 +152,20 @@ def _redact_assignments(text: str) -> Iterator[str]:
     while name := _ASSIGNED.search(text, done):
         yield text[done : name.end()]
         done = name.end()
-        value = _VALUE.match(text, done) if _names_secret(name[1]) else None
+        value = _value(name, text) if _names_secret(name[1]) else None
         if value:
             yield REDACTED
             done = value.end()
     yield text[done:]
+
+
+def _value(name: re.Match[str], text: str) -> re.Match[str] | None:
+    """Returns where the value of an assignment is: in quotes up to the other quote, else one word or one line."""
+    quoted = _QUOTED.get(name[0][-1])
+    if quoted and (value := quoted.match(text, name.end())):
+        return value
+    last = _PARTS.findall(name[1])[-1].lower()
+    return (_LINE if last in _WHOLE_LINE and ":" in name[0] else _VALUE).match(text, name.end())
 
 
 def _is_random(word: str) -> bool:
@@ -117,5 +178,7 @@ def _names_secret(name: str) -> bool:
     """Tells by the last words: ``hf-token`` and ``AWS_SECRET_ACCESS_KEY`` do, ``max-tokens``, ``token-file`` do not."""
     parts = [part.lower() for part in _PARTS.findall(name)]
     return bool(parts) and (
-        parts[-1] in _SECRET_WORDS or (parts[-1] == "key" and len(parts) > 1 and parts[-2] in _SECRET_KEYS)
+        parts[-1] in _SECRET_WORDS
+        or parts[-1].endswith(_SECRET_ENDINGS)
+        or (parts[-1] == "key" and len(parts) > 1 and parts[-2] in _SECRET_KEYS)
     )
