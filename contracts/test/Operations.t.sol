@@ -132,7 +132,7 @@ contract OperationsTest is WorkspaceTest {
         assertEq(logs[1].topics[0], IWorkspace.InputUsed.selector, "second event");
         assertEq(logs[1].topics[2], data, "first input");
         assertEq(logs[2].topics[2], artefact, "second input");
-        assertEq(logs[2].data, abi.encode(address(0), uint32(2)), "data");
+        assertEq(logs[2].data, abi.encode(uint256(2) << 160), "workspace and number");
     }
 
     function test_an_unknown_artefact_is_refused() public {
