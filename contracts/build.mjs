@@ -1,11 +1,11 @@
 // Compiles the contracts with the pinned npm compiler and writes the committed build, which Python loads.
 //
-//   node build.mjs          writes ../src/proml/contracts/*.json
+//   node build.mjs          writes ../src/proml/contracts/*.json, and deployments/VERSION.json in both places
 //   node build.mjs --check  writes nothing; fails if the committed build is not what the sources compile to
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
@@ -14,7 +14,12 @@ const { keccak256 } = require("js-sha3");
 
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "..", "src", "proml", "contracts");
+const published = join(here, "deployments");
 const contracts = ["Workspace", "WorkspaceFactory"];
+
+// Account of the deterministic deployment proxy, which stands at one address on most chains, and the salt of our factory.
+const deployer = "0x4e59b44847b379578588920cA78FbF26c0B4956C";
+const salt = "00".repeat(32);
 
 // foundry.toml repeats these, so that forge tests and measures the same byte code.
 const settings = {
@@ -87,8 +92,67 @@ function build() {
       settings,
       source_hash: `sha256:${sourceHash}`,
     });
-    return { name, path: join(target, `${name}.json`), text, size: runtime.length / 2, initSize: evm.bytecode.object.length / 2 };
+    const hashes = {
+      creation_code_hash: `0x${keccak256(Buffer.from(evm.bytecode.object, "hex"))}`,
+      runtime_code_hash: `0x${keccak256(Buffer.from(runtime, "hex"))}`,
+      runtime_bytes: runtime.length / 2,
+    };
+    const initSize = evm.bytecode.object.length / 2;
+    return { name, path: join(target, `${name}.json`), text, size: runtime.length / 2, initSize, hashes, sourceHash };
   });
+}
+
+/** An address with the mixed-case checksum of EIP-55, from 40 hex digits. */
+function checksum(digits) {
+  const hash = keccak256(digits);
+  return `0x${[...digits].map((digit, i) => (parseInt(hash[i], 16) >= 8 ? digit.toUpperCase() : digit)).join("")}`;
+}
+
+/** Where CREATE2 (EIP-1014) by the deployment proxy puts the factory. */
+function factoryAddress(creationCodeHash) {
+  const parts = ["ff", deployer.slice(2), salt, creationCodeHash.slice(2)];
+  return checksum(keccak256(Buffer.from(parts.join(""), "hex")).slice(24));
+}
+
+/** The published description of this version's build, for deployments/VERSION.json; README.md there explains it. */
+function release(built) {
+  const { version, proml } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+  const openzeppelin = require("@openzeppelin/contracts/package.json").version;
+  const path = join(published, `${version}.json`);
+  const before = JSON.parse(readOrEmpty(path) || "{}");
+  const byName = Object.fromEntries(built.map(({ name, hashes }) => [name, hashes]));
+  const after = {
+    schema: "proml-deployment/1",
+    version,
+    interface: proml.interface,
+    released: before.released ?? null,
+    compiler: `solc ${solc.version()}`,
+    settings,
+    openzeppelin,
+    source_hash: `sha256:${built[0].sourceHash}`,
+    contracts: byName,
+    factory: { deployer, salt: `0x${salt}`, address: factoryAddress(byName.WorkspaceFactory.creation_code_hash) },
+    chains: before.chains ?? [],
+  };
+  const final = after.released !== null || after.chains.length > 0;
+  if (final && serialise(before) !== serialise(after)) {
+    throw new Error(`${path} is released and describes another build; raise "version" in contracts/package.json`);
+  }
+  return { path, text: serialise(after) };
+}
+
+/** The files to write: builds, this version's description, and in the package a copy of every version's. */
+function files() {
+  const built = build();
+  for (const { name, size, initSize } of built) {
+    console.log(`${name}: runtime ${size} bytes, creation ${initSize} bytes`);
+  }
+  const current = release(built);
+  const others = existsSync(published) ? readdirSync(published).filter((name) => name.endsWith(".json")) : [];
+  const texts = new Map(others.map((name) => [name, readFileSync(join(published, name), "utf8")]));
+  texts.set(basename(current.path), current.text);
+  const copies = [...texts].map(([name, text]) => ({ path: join(target, "deployments", name), text }));
+  return [...built, current, ...copies];
 }
 
 function readOrEmpty(path) {
@@ -100,15 +164,14 @@ function readOrEmpty(path) {
 }
 
 const check = process.argv.includes("--check");
-for (const { name, path, text, size, initSize } of build()) {
-  console.log(`${name}: runtime ${size} bytes, creation ${initSize} bytes`);
+for (const { path, text } of files()) {
   if (check) {
     if (readOrEmpty(path) !== text) {
       console.error(`${path} is not what the sources compile to; run: node contracts/build.mjs`);
       process.exitCode = 1;
     }
   } else {
-    mkdirSync(target, { recursive: true });
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
   }
 }

@@ -60,12 +60,18 @@ class Participant:
 
     @cached_property
     def workspace(self) -> WorkspaceFile:
-        """The workspace file that this folder is pinned to."""
-        from proml.workspace import check_known_code, read_workspace_file  # noqa: PLC0415 - opened when used
+        """The workspace file that this folder is pinned to; its contract is of a build that is understood here."""
+        from proml.workspace import check_known_code  # noqa: PLC0415 - opened when used
 
-        file = read_workspace_file(self.folder.workspace_file(self.config))
-        check_known_code(file)
-        return file
+        check_known_code(self.pinned)
+        return self.pinned
+
+    @cached_property
+    def pinned(self) -> WorkspaceFile:
+        """The workspace file that this folder is pinned to, whatever contract it names."""
+        from proml.workspace import read_workspace_file  # noqa: PLC0415 - as above
+
+        return read_workspace_file(self.folder.workspace_file(self.config))
 
     @cached_property
     def clock(self) -> Clock:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proml.config import make_private_folder, write_atomically
-from proml.contract_build import ContractBuild, load_contract
+from proml.contract_build import DEPLOYER_CODE_HASH, ContractBuild, load_contract, release_of
 from proml.core import lifecycle_check
 from proml.core.calls import encode_create
 from proml.core.digest import format_digest, keccak256
@@ -57,7 +57,7 @@ class Charter:
         lifecycles: In the order of their numbers; evidence before its users.
         ledgers: URLs at which members reach the ledger.
         stores: URLs at which members publish records.
-        factory: Address of a factory on the ledger; None deploys one.
+        factory: Address of a factory on the ledger; None takes the one at the published address, or deploys one.
     """
 
     name: str
@@ -106,15 +106,11 @@ def create_workspace(charter: Charter, ledger: Ledger, signer: Signer, clock: Cl
     check_charter(charter, members)
     lifecycles = encode_lifecycles(charter.lifecycles)
     receipts: list[Receipt] = []
-    factory = charter.factory
+    factory = charter.factory or _find_factory(ledger)
     if factory is None:
-        receipts.append(
-            transact(
-                ledger, signer, clock, Transaction(None, load_contract("WorkspaceFactory").creation_code, "the factory")
-            )
-        )
-        factory = receipts[-1].contract
-    _check_code(ledger, str(factory), load_contract("WorkspaceFactory"))
+        factory, receipt = _deploy_factory(ledger, signer, clock)
+        receipts.append(receipt)
+    _check_code(ledger, factory, load_contract("WorkspaceFactory"))
     data = encode_create(secrets.token_bytes(32), members, charter.quorum, lifecycles)
     receipts.append(transact(ledger, signer, clock, Transaction(factory, data, "creating the workspace")))
     contract = _created(receipts[-1])
@@ -251,6 +247,25 @@ def write_workspace_file(path: Path, file: WorkspaceFile) -> None:
     """Writes a workspace file so that only its owner can read it: it holds the name key."""
     make_private_folder(path.parent)
     write_atomically(path, file.to_bytes())
+
+
+def _find_factory(ledger: Ledger) -> str | None:
+    """The factory at its published address, if somebody has put it there; its code is what makes it trustworthy."""
+    release = release_of(load_contract("Workspace").code_hash)
+    if release is None or keccak256(ledger.code(release.factory)) != release.factory_code_hash:
+        return None
+    return release.factory
+
+
+def _deploy_factory(ledger: Ledger, signer: Signer, clock: Clock) -> tuple[str, Receipt]:
+    """Deploys a factory: at its published address if the chain has the deployment proxy, else anywhere."""
+    build = load_contract("WorkspaceFactory")
+    release = release_of(load_contract("Workspace").code_hash)
+    if release is not None and keccak256(ledger.code(release.deployer)) == DEPLOYER_CODE_HASH:
+        through = Transaction(release.deployer, release.salt + build.creation_code, "the factory")
+        return release.factory, transact(ledger, signer, clock, through)
+    receipt = transact(ledger, signer, clock, Transaction(None, build.creation_code, "the factory"))
+    return str(receipt.contract), receipt
 
 
 def _created(receipt: Receipt) -> str:

@@ -33,6 +33,7 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "workspace propose revoke-session": ((f"0x{'11' * 20}",), 3),
     "workspace approve": (("0x12345678",), 2),
     "workspace file": ((), 0),
+    "workspace verify-contract": ((), 0),
     "lifecycle list": ((), 0),
     "lifecycle show": (("model",), 0),
     "lifecycle check": (("model",), 2),

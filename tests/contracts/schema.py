@@ -1,7 +1,8 @@
 """What others rely on in a deployed workspace: events, errors, functions, and where what is stored.
 
-``python -m tests.contracts.schema VERSION`` writes the golden files anew. That is for a deliberate change: those
-who read the chain, and those who prove storage, must learn of it by the version.
+``python -m tests.contracts.schema`` writes the golden files anew, with the version in ``contracts/package.json``, and
+refuses to describe something else by a version that is taken. That is for a deliberate change: those who read the
+chain, and those who prove storage, must learn of it by the version, which every published build carries too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,12 +106,32 @@ def _without_numbers(type_name: str) -> str:
     return re.sub(r"\)\d+", ")", type_name)
 
 
-def _write(version: int) -> None:
-    GOLDEN.mkdir(exist_ok=True)
-    for kind, schema in {"events": interface_schema(), "storage": storage_schema()}.items():
+def interface_version() -> int:
+    """Returns the version that the contracts' package claims for its events, errors, functions and storage."""
+    return int(json.loads((CONTRACTS / "package.json").read_text())["proml"]["interface"])
+
+
+def write_golden(schemas: dict[str, dict[str, Any]], version: int) -> None:
+    """Writes the golden files.
+
+    Args:
+        schemas: ``events`` and ``storage``.
+        version: Of them.
+
+    Raises:
+        ValueError: They are not what this version, or a higher one, already stands for.
+    """
+    for kind, schema in schemas.items():
+        before = golden(kind)
+        if version < before["version"] or (version == before["version"] and schema != before["schema"]):
+            raise ValueError(
+                f"{kind}: version {before['version']} is frozen with another schema; expected a higher version, found "
+                f'{version}. Raise "interface" in contracts/package.json.'
+            )
+    for kind, schema in schemas.items():
         document = {"version": version, "schema": schema}
         (GOLDEN / f"{kind}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
-    _write(int(sys.argv[1]))
+    write_golden({"events": interface_schema(), "storage": storage_schema()}, interface_version())

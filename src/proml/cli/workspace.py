@@ -36,6 +36,7 @@ _EMBEDDED = "embedded:"
         "propose": Lazy(f"{_HERE}:propose", "Propose a change of members, quorum or lifecycles."),
         "approve": Lazy(f"{_HERE}:approve", "Approve a change that somebody proposed."),
         "file": Lazy(f"{_HERE}:file", "Write the pinned workspace file, to hand out."),
+        "verify-contract": Lazy("proml.cli.verify_contract:verify_contract", "Check the contract against its pins."),
     },
     examples="""
         proml workspace new --name study --member clinic:admin+contributor --member lab:admin+reviewer:lab.json
@@ -64,7 +65,7 @@ def workspace() -> None:
 @click.option("--ledger", "ledgers", multiple=True, help="URL of the ledger; embedded:PATH is a file, made if needed.")
 @click.option("--store", "stores", multiple=True, help="Folder or URL where members publish records.")
 @click.option("--lifecycle", "files", multiple=True, help="TOML file or shipped kind; all shipped ones by default.")
-@click.option("--factory", help="Address of a factory on the ledger, instead of deploying one.")
+@click.option("--factory", help="Address of a factory on the ledger, instead of the published one.")
 @click.option("--identity", default="", help="Who creates it and signs in this folder.")
 def new(  # one option each
     session: Session, *, title: str, members: tuple[Member, ...], quorum: int, ledgers: tuple[str, ...],
