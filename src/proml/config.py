@@ -115,6 +115,11 @@ def home() -> Path:
         ) from error
 
 
+def is_set(variable: str) -> bool:
+    """Tells whether an environment variable switches something on: anything but empty, 0, false, no, off."""
+    return os.environ.get(variable, "").lower() not in {"", "0", "false", "no", "off"}
+
+
 def find_folder(start: str | os.PathLike[str] | None = None) -> Folder:
     """Finds the working folder.
 

@@ -7,58 +7,86 @@ top-level ``.proml`` folder, ProML's own. Empty subfolders have no files and lea
 
 A change is seen by a file's size, times and inode before and after reading, and by listing the folder again at the end.
 Who can set a file's times back within the same clock tick, as a superuser can, is not seen.
+
+Digests can come from a cache (:class:`DigestCache`) instead of from the bytes, where :func:`hash_content` is given one:
+for capturing, never for verifying. The result tells how many did.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from proml.core.manifest import ALGORITHMS, SINGLE_FILE, Algorithm, Manifest, Resource, check_resource_name
+from proml.core.manifest import ALGORITHMS, Algorithm, Manifest, Resource
 from proml.core.name import show
-from proml.errors import ContentError, InvalidRecord, ProMLError
+from proml.errors import ContentError, InvalidRecord
+from proml.listing import changed, first_difference, identity_of, list_files, reading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
+
+    from proml.listing import Entry
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the bytes done and the bytes in total; one call at a time, from any thread."""
-
-IGNORED_FOLDER = ".proml"
-"""The one folder that is left out, at the top of the folder that is hashed."""
 
 _CHUNK_BYTES = {"sha256": 1 << 20, "blake3": 1 << 23}  # blake3 divides a chunk among threads: larger chunks pay
 _ALONE_BYTES = 1 << 20  # in total; below this, threads cost more than they save
 _SMALL_BYTES = 1 << 15  # on average; hashing smaller files hardly ever lets another thread run (measured: 30 % slower)
 _MAX_THREADS = 8
-_KINDS = {
-    stat.S_IFCHR: "a character device",
-    stat.S_IFBLK: "a block device",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFLNK: "a symbolic link",
-}
+_SETTLED_NS = 2_000_000_000
+"""A file that changed less than this before it was listed may change again without its times showing it, as git's racy
+entries: the coarsest clock of a file system in use (FAT) ticks every two seconds."""
+_DRAW_BYTES = 4
+
+
+class DigestCache(Protocol):
+    """Digests of files that were read before. No method raises: what cannot be read or written is as not known."""
+
+    @property
+    def recheck_share(self) -> float:
+        """Which share of the known files is read all the same, and compared; 0 to 1."""
+
+    def find(self, entries: Sequence[Entry], algorithm: Algorithm) -> Mapping[str, bytes]:
+        """Returns the digests of those files that are known and unchanged, by the entries' names."""
+
+    def keep(self, digests: Iterable[tuple[Entry, bytes]], algorithm: Algorithm) -> None:
+        """Remembers digests."""
+
+    def drop(self) -> None:
+        """Forgets everything."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A file found, and what tells whether it changed since: device, inode, size, times of change."""
+class Hashed:
+    """A content, and where its digests are from.
 
-    name: str
-    path: str
-    identity: tuple[int, ...]
-    size_bytes: int
+    Attributes:
+        manifest: Files and digests.
+        read: How many files were read.
+        cached: How many digests were taken from the cache.
+        stated: How many digests were made elsewhere and taken as they were.
+        wrong: Path of a file whose digest in the cache was not that of its bytes; then all files were read. Else empty.
+    """
 
+    manifest: Manifest
+    read: int
+    cached: int = 0
+    stated: int = 0
+    wrong: str = ""
 
-class _Hasher(Protocol):
-    def update(self, data: memoryview, /) -> object: ...
-    def digest(self) -> bytes: ...
+    def mark(self) -> dict[str, dict[str, int]]:
+        """Returns what a record says, under ``digests``: numbers of files by origin; empty if all were read here."""
+        if not self.cached and not self.stated:
+            return {}
+        told = {"read": self.read, "cached": self.cached, "stated": self.stated}
+        return {"digests": {name: count for name, count in told.items() if count}}
 
 
 def hash_path(
@@ -68,7 +96,7 @@ def hash_path(
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> Manifest:
-    """Returns the manifest of a file or folder.
+    """Returns the manifest of a file or folder; every byte is read.
 
     Memory stays bounded by the number of files; their bytes pass through one buffer for each thread.
 
@@ -82,24 +110,109 @@ def hash_path(
     Raises:
         ContentError: Something cannot be read, is of an unsupported type, or changed meanwhile; the message names it.
     """
+    return hash_content(path, algorithm, progress=progress, threads=threads).manifest
+
+
+def hash_content(
+    path: str | PathLike[str],
+    algorithm: Algorithm = "sha256",
+    *,
+    cache: DigestCache | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> Hashed:
+    """Returns the manifest of a file or folder; files that the cache knows are not read, but for a random sample.
+
+    If a file of the sample has another digest than the cache says, the cache is dropped and every file is read.
+
+    Args:
+        path: As for :func:`hash_path`, and so are the others.
+        algorithm: ``sha256`` or ``blake3``.
+        cache: Digests of earlier calls; those that this one makes are added. None reads everything.
+        progress: Told how far it is, of the bytes to be read.
+        threads: How many at most.
+
+    Raises:
+        ContentError: As for :func:`hash_path`.
+    """
     if algorithm not in ALGORITHMS:
         raise ContentError(f"Expected the algorithm {' or '.join(ALGORITHMS)}, found {show(str(algorithm))}.")
+    started_ns = time.time_ns()
+    given, root, entries = find_entries(path)
+    count = _thread_count(threads)
+
+    def read(wanted: list[Entry]) -> list[Resource]:
+        total_bytes = sum(entry.size_bytes for entry in wanted)
+        return _Hashing(algorithm, total_bytes, progress, count).all(wanted)
+
+    known = dict(cache.find(entries, algorithm)) if cache is not None else {}
+    sample = _draw(known, cache.recheck_share) if cache is not None else set()
+    resources = read([entry for entry in entries if entry.name not in known or entry.name in sample])
+    wrong = [one.name for one in resources if one.name in sample and one.digest != known[one.name]]
+    if wrong and cache is not None:
+        cache.drop()
+        resources += read([entry for entry in entries if entry.name in known and entry.name not in sample])
+        known = {}
+    check_unchanged(entries, root, given)
+    digests = {one.name: one.digest for one in resources}
+    if cache is not None:
+        settled = (entry for entry in entries if entry.name in digests and _is_settled(entry, started_ns))
+        cache.keep([(entry, digests[entry.name]) for entry in settled], algorithm)
+    kept = [entry for entry in entries if entry.name not in digests]
+    resources += [Resource(entry.name, algorithm, known[entry.name], entry.size_bytes) for entry in kept]
+    wrong_path = next((entry.path for entry in entries if entry.name in wrong), "")
+    return Hashed(manifest_of(resources, algorithm), len(digests), len(kept), wrong=wrong_path)
+
+
+def find_entries(path: str | PathLike[str]) -> tuple[str, str, list[Entry]]:
+    """Returns the path as it was given, the real one, and the files there.
+
+    Raises:
+        ContentError: There is nothing, or something that no manifest can name.
+    """
     given = os.fspath(path)
     if not given:
         raise ContentError("Expected a path, found an empty one.", hint="Write '.' for the current folder.")
-    with _reading(given):
+    with reading(given):
         root = os.path.realpath(given, strict=True)
-        entries = _list_files(root, given)
-    work = _Hashing(algorithm, sum(entry.size_bytes for entry in entries), progress, _thread_count(threads))
-    resources = work.all(entries)
-    with _reading(given):
-        again = _list_files(root, given)
+        return given, root, list_files(root, given)
+
+
+def check_unchanged(entries: list[Entry], root: str, given: str) -> None:
+    """Lists the files again.
+
+    Raises:
+        ContentError: They are not the same, or one changed.
+    """
+    with reading(given):
+        again = list_files(root, given)
     if again != entries:
-        raise _changed(_first_difference(entries, again))
+        raise changed(first_difference(entries, again))
+
+
+def manifest_of(resources: Iterable[Resource], algorithm: Algorithm) -> Manifest:
+    """Returns the manifest of files that were found; raises ContentError where it would not be valid."""
     try:
         return Manifest.of(resources, algorithm)
     except InvalidRecord as error:
         raise ContentError(error.message, hint=error.hint) from error
+
+
+def _draw(names: Iterable[str], share: float) -> set[str]:
+    """Returns a random sample; not from :mod:`random`, whose state is the user's."""
+    if share <= 0:
+        return set()
+    limit = share * (1 << 8 * _DRAW_BYTES)
+    return {name for name in names if int.from_bytes(os.urandom(_DRAW_BYTES)) < limit}
+
+
+def _is_settled(entry: Entry, started_ns: int) -> bool:
+    return max(entry.identity.modified_ns, entry.identity.changed_ns) <= started_ns - _SETTLED_NS
+
+
+class _Hasher(Protocol):
+    def update(self, data: memoryview, /) -> object: ...
+    def digest(self) -> bytes: ...
 
 
 class _Hashing:
@@ -114,7 +227,7 @@ class _Hashing:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def all(self, entries: list[_Entry]) -> list[Resource]:
+    def all(self, entries: list[Entry]) -> list[Resource]:
         """Returns the files' resources, in any order."""
         self._report(0)
         waiting = iter(entries)
@@ -131,7 +244,7 @@ class _Hashing:
                 self._stopped.set()  # also on Ctrl-C: the others stop at their next chunk
                 raise
 
-    def _drain(self, waiting: Iterator[_Entry]) -> list[Resource]:
+    def _drain(self, waiting: Iterator[Entry]) -> list[Resource]:
         buffer = memoryview(bytearray(_CHUNK_BYTES[self._algorithm]))
         resources = []
         try:
@@ -146,7 +259,7 @@ class _Hashing:
             raise
         return resources
 
-    def _one(self, entry: _Entry, buffer: memoryview) -> Resource:
+    def _one(self, entry: Entry, buffer: memoryview) -> Resource:
         hasher = self._new_hasher()
         read_bytes = 0
         for chunk in _chunks(entry, buffer):
@@ -171,81 +284,20 @@ class _Hashing:
                 self._progress(self._done_bytes, self._total_bytes)
 
 
-def _chunks(entry: _Entry, buffer: memoryview) -> Iterator[memoryview]:
+def _chunks(entry: Entry, buffer: memoryview) -> Iterator[memoryview]:
     """Yields a file's bytes through the buffer; refuses the file if it is not, or does not stay, what was listed."""
-    with _reading(entry.path):
+    with reading(entry.path):
         # O_NONBLOCK: a pipe put in the file's place must not block; O_NOFOLLOW: nor may a symlink be followed.
         descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  # by descriptor
-            if _identity(os.fstat(descriptor)) != entry.identity:
-                raise _changed(entry.path)
+            if identity_of(os.fstat(descriptor)) != entry.identity:
+                raise changed(entry.path)
             read_bytes = 0
             while count := file.readinto(buffer):
                 read_bytes += count
                 yield buffer[:count]
-            if _identity(os.fstat(descriptor)) != entry.identity or read_bytes != entry.size_bytes:
-                raise _changed(entry.path)
-
-
-def _list_files(root: str, given: str) -> list[_Entry]:
-    """Returns the files below a folder in a fixed order, or the one file; refuses what a manifest cannot name."""
-    status = os.lstat(root)
-    if not stat.S_ISDIR(status.st_mode):
-        return [_entry(SINGLE_FILE, root, status)]
-    found: list[_Entry] = []
-    waiting = [("", root)]
-    while waiting:
-        prefix, folder = waiting.pop()
-        with _reading(folder), os.scandir(folder) as children:
-            for child in children:
-                name = prefix + child.name
-                if name == IGNORED_FOLDER and child.is_dir(follow_symlinks=False):
-                    continue
-                _check_name(name, given)
-                with _reading(child.path):
-                    status = child.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    waiting.append((name + "/", child.path))
-                else:
-                    found.append(_entry(name, child.path, status))
-    if not found:
-        raise ContentError(
-            f"The folder {show(given)} has no files, so there is no content to name.",
-            hint="Put the files there first, or name another path.",
-        )
-    return sorted(found, key=lambda entry: entry.name)
-
-
-def _entry(name: str, path: str, status: os.stat_result) -> _Entry:
-    if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
-        hint = "Name regular files and folders only."
-        if stat.S_ISLNK(status.st_mode):
-            hint = "A manifest names bytes, not links: replace it by what it points to (`cp -L`), or move it away."
-        raise ContentError(f"Expected a regular file, found {kind}: {show(path, 400)}.", hint=hint)
-    return _Entry(name, path, _identity(status), status.st_size)
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _check_name(name: str, given: str) -> None:
-    try:
-        check_resource_name(name, f"the folder {show(given)}")
-    except InvalidRecord as error:
-        raise ContentError(error.message, hint=error.hint) from error
-
-
-def _first_difference(before: list[_Entry], after: list[_Entry]) -> str:
-    return min(set(before) ^ set(after), key=lambda entry: entry.name).path
-
-
-def _changed(path: str) -> ContentError:
-    return ContentError(
-        f"The file {show(path, 400)} changed while it was read, so its digest would name nothing that exists.",
-        hint="Wait until whatever writes it is done, then try again.",
-    )
+            if identity_of(os.fstat(descriptor)) != entry.identity or read_bytes != entry.size_bytes:
+                raise changed(entry.path)
 
 
 def _thread_count(threads: int | None) -> int:
@@ -254,21 +306,3 @@ def _thread_count(threads: int | None) -> int:
     if threads < 1:
         raise ContentError(f"Expected at least one thread, found {threads}.")
     return threads
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Turns the system's errors into ContentError naming the path."""
-    try:
-        yield
-    except ProMLError:
-        raise
-    except FileNotFoundError as error:
-        raise ContentError(f"There is no file or folder {show(path, 400)}.", hint="Check the path.") from error
-    except PermissionError as error:
-        raise ContentError(
-            f"Reading {show(path, 400)} is not permitted.", hint="Ask its owner for permission to read it."
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ContentError(f"Reading {show(path, 400)} failed: {reason}.") from error

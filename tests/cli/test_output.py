@@ -120,6 +120,50 @@ def test_a_progress_bar_shows_on_a_terminal_only(
     assert stream.getvalue().endswith("\r\x1b[K")
 
 
+def test_a_progress_bar_in_bytes_shows_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with output.progress("reading", in_bytes=True) as advance:
+        advance(0, 4_000_000)
+        now[0] = 102.0
+        advance(1_000_000, 4_000_000)
+        now[0] = 108.0
+        advance(4_000_000, 4_000_000)
+    drawn = stream.getvalue().split("\r")
+    assert "25 %  500.0 kB/s, 6 s left" in drawn[2]
+    assert "100 %  500.0 kB/s" in drawn[3]
+    assert "left" not in drawn[3]
+
+
+def test_a_progress_bar_is_drawn_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with output.progress("reading") as advance:
+        for done in range(1001):
+            now[0] += 0.001
+            advance(done, 1000)
+    assert 9 <= stream.getvalue().count("reading") <= 12
+
+
+@pytest.mark.parametrize("columns", [30, 80])
+def test_a_progress_bar_never_wraps(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with output.progress("reading " + "long/" * 30, in_bytes=True) as advance:
+        advance(1, 2)
+    assert max(len(line.replace("\x1b[K", "")) for line in stream.getvalue().split("\r")) < columns
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (187, "3:07 min"), (7500, "2:05 h")])
+def test_times_to_wait_are_said_as_people_do(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
+
+
 @dataclass
 class Thing:
     digest: bytes

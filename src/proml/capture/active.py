@@ -110,11 +110,16 @@ def use(
 
 
 def publish(
-    name: str, path: str | os.PathLike[str] | object, *, kind: str | None = None, action: str | None = None
+    name: str,
+    path: str | os.PathLike[str] | object,
+    *,
+    kind: str | None = None,
+    action: str | None = None,
+    manifest: str | os.PathLike[str] | None = None,
 ) -> str:
     """Records an output of the active run; see :meth:`proml.Run.publish`."""
     run = _expected("publish")
-    return run.publish(name, path, kind=kind, action=action) if run else ""
+    return run.publish(name, path, kind=kind, action=action, manifest=manifest) if run else ""
 
 
 def _expected(call: str) -> Run | None:

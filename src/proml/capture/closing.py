@@ -51,7 +51,7 @@ _RUN_FIELDS = (
     "rank",
     "world_size",
 )
-_USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence")
+_USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence", "digests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class _Making:
             artefact={"name": fact["name"], "kind": fact["kind"]},
             action=fact["action"],
             content=content,
-            **self._common(self.gathered.uses_of(publication)),
+            **self._common(self.gathered.uses_of(publication), fact.get("digests")),
         )
 
     def run_record(self) -> Record:
@@ -226,8 +226,8 @@ class _Making:
         path = self.folder / run_folder.CONTENTS / parse_digest(publication.fact["content"]).hex()
         return Manifest.from_bytes(path.read_bytes(), str(path))
 
-    def _common(self, uses: Iterable[Mapping[str, Any]]) -> dict[str, object]:
-        facts: dict[str, object] = {}
+    def _common(self, uses: Iterable[Mapping[str, Any]], digests: object = None) -> dict[str, object]:
+        facts: dict[str, object] = {"digests": digests} if digests else {}
         if self._ending.interrupted:
             facts["interrupted"] = True
         for name, field in (("tags", "tags"), ("parent", "parent_run")):

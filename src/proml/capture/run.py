@@ -72,6 +72,11 @@ class Membership:
     previous: Run | None = None
     on_closed: Callable[[Path], None] | None = None
 
+    @property
+    def dot(self) -> Path:
+        """``.proml/`` of the working folder."""
+        return self.folder.parents[1]
+
 
 class Run:
     """One execution of a script, function or command. Made by :func:`proml.start_run`; a context manager.
@@ -177,7 +182,7 @@ class Run:
             if self._journal is not None:
                 from proml.capture.usage import describe_use  # noqa: PLC0415 - few calls, more to load
 
-                fact = describe_use(path_or_name, name=name, version=version)
+                fact = describe_use(path_or_name, self._membership.dot, name=name, version=version)
                 fact |= {"role": label(role)} | ({"path": label(path)} if path else {})
                 fact |= {key: label(redact(value)) for key, value in (("uri", uri), ("licence", licence)) if value}
                 self._write("use", fact)
@@ -185,7 +190,13 @@ class Run:
         return Used(path, "", name or "")
 
     def publish(
-        self, name: str, path: str | os.PathLike[str] | object, *, kind: str | None = None, action: str | None = None
+        self,
+        name: str,
+        path: str | os.PathLike[str] | object,
+        *,
+        kind: str | None = None,
+        action: str | None = None,
+        manifest: str | os.PathLike[str] | None = None,
     ) -> str:
         """Records an output as a new version of an artefact; it is registered if it does not exist.
 
@@ -197,6 +208,7 @@ class Run:
             kind: Kind of a new artefact: ``model``, ``dataset``, ``evaluation``…; by default ``model`` for the usual
                 suffixes of model files, else ``dataset``.
             action: Transition of the kind's lifecycle; by default the shipped lifecycle's first that brings content.
+            manifest: A ``sha256sum`` file or Model Signing manifest, whose digests are taken instead of hashing.
 
         Returns:
             The content digest ``sha256:…``; empty if it could not be recorded.
@@ -208,12 +220,12 @@ class Run:
             from proml.capture.usage import content_of, describe_publication  # noqa: PLC0415 - few calls, more to load
 
             described = describe_publication(name, path, kind=kind, action=action)
-            manifest = content_of(path)
-            content = format_digest(manifest.digest)
+            hashed = content_of(path, self._membership.dot, manifest)
+            content = format_digest(hashed.manifest.digest)
             contents = self._membership.folder / run_folder.CONTENTS
             contents.mkdir(mode=0o700, exist_ok=True)
-            run_folder.write_whole(contents / manifest.digest.hex(), manifest.bytes)
-            self._write("publish", {**described, "content": content})
+            run_folder.write_whole(contents / hashed.manifest.digest.hex(), hashed.manifest.bytes)
+            self._write("publish", {**described, "content": content, **hashed.mark()})
         return content
 
     def close(self, exit_status: int | None = 0) -> None:

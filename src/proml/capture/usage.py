@@ -7,15 +7,17 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from proml.adapters.digest_cache import open_digest_cache, wrong_digest
+from proml.capture.trouble import warn
 from proml.capture.values import shown
 from proml.core import shape
 from proml.core.digest import format_digest
 from proml.core.name import check_name, parse_reference
 from proml.errors import ContentError, UnknownName, UsageError
-from proml.hashing import hash_path
+from proml.hashing import Hashed, hash_content
 
 if TYPE_CHECKING:
-    from proml.core.manifest import Manifest
+    from pathlib import Path
 
 _MODEL_SUFFIXES = frozenset(
     (
@@ -47,8 +49,14 @@ _MODEL_SUFFIXES = frozenset(
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$")
 
 
-def describe_use(path_or_name: object, *, name: str | None, version: str | int | None) -> dict[str, object]:
+def describe_use(path_or_name: object, dot: Path, *, name: str | None, version: str | int | None) -> dict[str, object]:
     """Returns content, size, name and version of an input, as far as there are any.
+
+    Args:
+        path_or_name: A path; where there is none, the name of an artefact.
+        dot: ``.proml/`` of the working folder, whose cache of digests is used.
+        name: Name of the artefact, if it was said.
+        version: Its version, if it was said.
 
     Raises:
         ContentError: There is neither such a path nor can there be such an artefact, or it cannot be read.
@@ -58,8 +66,9 @@ def describe_use(path_or_name: object, *, name: str | None, version: str | int |
     reference = check_name(name) if name else ""
     wanted = str(version) if version is not None else ""
     if not isinstance(path_or_name, str) or name or _is_path(path_or_name):
-        manifest = content_of(path_or_name)
-        fact = {"content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes}
+        hashed = content_of(path_or_name, dot)
+        fact = {"content": format_digest(hashed.manifest.digest), "size_bytes": hashed.manifest.size_bytes}
+        fact |= hashed.mark()
     else:
         reference, in_name = _name_of_missing(path_or_name)
         wanted = wanted or in_name
@@ -68,22 +77,41 @@ def describe_use(path_or_name: object, *, name: str | None, version: str | int |
     return fact | {key: value for key, value in (("name", reference), ("version", wanted)) if value}
 
 
-def content_of(path: object) -> Manifest:
-    """Returns the manifest of a file, a folder or a data frame.
+def content_of(path: object, dot: Path, stated: str | os.PathLike[str] | None = None) -> Hashed:
+    """Returns the content of a file, a folder or a data frame.
+
+    Args:
+        path: What holds it.
+        dot: ``.proml/`` of the working folder, whose cache of digests is used; if it was wrong, a warning says so.
+        stated: A list of digests, which are taken instead of hashing.
 
     Raises:
         ContentError: It cannot be read, or is none of these.
         MissingExtra: What reads frames is not installed.
     """
     if isinstance(path, str | os.PathLike):
-        return hash_path(path)
+        return _content_of_path(path, dot, stated)
     from proml import frames  # noqa: PLC0415 - frames are rare
 
     if not frames.is_frame(path):
         raise ContentError(
             f"expected a path, an artefact's name or a data frame; found {type(path).__name__}.", hint="Name a path."
         )
-    return frames.manifest(path)
+    if stated is not None:
+        raise ContentError("expected a path with the manifest, found a data frame.", hint="Leave manifest= out.")
+    manifest = frames.manifest(path)
+    return Hashed(manifest, read=len(manifest.resources))
+
+
+def _content_of_path(path: str | os.PathLike[str], dot: Path, stated: str | os.PathLike[str] | None) -> Hashed:
+    if stated is not None:
+        from proml.stating import state_content  # noqa: PLC0415 - rarely used
+
+        return state_content(path, stated)
+    hashed = hash_content(path, cache=open_digest_cache(dot))
+    if hashed.wrong:
+        warn(wrong_digest(hashed.wrong))
+    return hashed
 
 
 def describe_publication(name: str, path: object, *, kind: str | None, action: str | None) -> dict[str, str]:

@@ -90,10 +90,16 @@ def register(  # one option each
 @click.option("--note", "notes", multiple=True, help="A remark in the record; may be repeated.")
 @click.option("--reason", default="", help="Why, in words.")
 @click.option("--kind", default="", help="Register it first, as this kind, if it does not exist.", shell_complete=kinds)
+@click.option(
+    "--manifest", "stated", type=click.Path(path_type=Path), metavar="FILE",
+    help="Take digests from a sha256sum file or a Model Signing manifest, and do not read PATH.",
+)  # fmt: skip
+@click.option("--no-cache", is_flag=True, help="Read every file, also those that were read before.")
 @signing_options
 def act(  # one option each
     session: Session, *, name: str, action: str, path: str | None, uses: tuple[str, ...], file: Path | None,
-    notes: tuple[str, ...], reason: str, kind: str, message: Path | None, lifetime_s: int,
+    notes: tuple[str, ...], reason: str, kind: str, stated: Path | None, no_cache: bool, message: Path | None,
+    lifetime_s: int,
 ) -> None:  # fmt: skip
     """Perform a transition of an artefact, with the content at PATH if it brings any.
 
@@ -105,7 +111,8 @@ def act(  # one option each
     fields = _fields(file, notes, reason)
     with session.participant() as participant:
         up_to_date(session, participant)
-        request = _Request(session, participant, name, action, path, uses, fields)
+        dot = None if no_cache else participant.folder.dot
+        request = _Request(session, participant, name, action, path, uses, fields, stated, dot)
         if message is not None and _queued_kind(participant, name) is not None:
             raise UsageError(
                 f"{name} has entries in the outbox, and what is signed now would not fit what they make of it.",
@@ -131,15 +138,18 @@ class _Request:
     path: str | None
     uses: tuple[str, ...]
     fields: dict[str, Any]
+    stated: Path | None
+    dot: Path | None
 
     def first(self, kind: str) -> Act:
         """The first transition of an artefact that is registered in the same transaction."""
         from proml.cli import choosing  # noqa: PLC0415 - takes long to import
         from proml.submit.intents import Act  # noqa: PLC0415 - as above
 
+        uses = choosing.parse_uses(self.session, self.participant, self.uses, dot=self.dot)
         return Act(
-            name=self.name, kind=kind, action=self.action, content=self._content(),
-            uses=choosing.parse_uses(self.session, self.participant, self.uses), register=True, fields=self.fields,
+            name=self.name, kind=kind, action=self.action, content=self._content(), uses=uses, register=True,
+            fields=self.fields,
         )  # fmt: skip
 
     def next(self) -> tuple[Act, str]:
@@ -151,11 +161,11 @@ class _Request:
         if queued is not None:
             # Earlier entries have to go first, and nobody knows their heads yet: bound when it is sent.
             self.session.say(f"{output.printable(self.name)} has entries in the outbox, which go first.")
-            uses = choosing.parse_uses(self.session, self.participant, self.uses)
+            uses = choosing.parse_uses(self.session, self.participant, self.uses, dot=self.dot)
             return Act(self.name, queued, self.action, self._content(), uses, fields=self.fields), "?"
         choice = choosing.choose(self.participant, self.name, self.action)
         self._check_content(choice)
-        uses = choosing.parse_uses(self.session, self.participant, self.uses)
+        uses = choosing.parse_uses(self.session, self.participant, self.uses, dot=self.dot)
         if not uses and choice.transition is not None and choice.transition.quorum:
             uses = self._from_votes(choice)
         wanted = Act(
@@ -176,20 +186,35 @@ class _Request:
         return uses
 
     def _content(self) -> Manifest | None:
+        """The content's manifest; notes among the record's facts which digests were not computed now."""
         from proml.cli.choosing import hash_content  # noqa: PLC0415 - takes long to import
 
-        return None if self.path is None else hash_content(self.session, self.path)
+        if self.stated is not None:
+            from proml.stating import state_content  # noqa: PLC0415 - only with --manifest
+
+            hashed = state_content(self.path, self.stated)
+        elif self.path is not None:
+            hashed = hash_content(self.session, self.path, dot=self.dot)
+        else:
+            return None
+        facts = self.fields.setdefault("facts", {})
+        if isinstance(facts, dict):
+            facts |= hashed.mark()
+        if not facts:
+            del self.fields["facts"]
+        return hashed.manifest
 
     def _check_content(self, choice: Choice) -> None:
         guards = choice.transition.guards if choice.transition is not None else ()
-        if "needs-content" in guards and self.path is None:
+        brings = self.path is not None or self.stated is not None
+        if "needs-content" in guards and not brings:
             raise UsageError(
                 f"{self.action} needs new content.", hint=f"Name it: proml act {self.name} {self.action} PATH"
             )
-        if "no-content" in guards and self.path is not None:
+        if "no-content" in guards and brings:
             raise UsageError(
                 f"{self.action} brings no new content: it is about the content that {self.name} has.",
-                hint=f"Leave {self.path!r} out.",
+                hint=f"Leave {str(self.path or self.stated)!r} out.",
             )
 
 
@@ -298,7 +323,12 @@ def _lines(session: Session, wanted: Act, states: tuple[str, str], version: int,
     if content is not None:
         files = len(content.resources)
         amount = f"{files} file{'s' * (files != 1)}, {output.size(content.size_bytes)}"
-        yield from output.fields([("content", f"{shown(f'sha256:{content.digest.hex()}')}  {amount}")])
+        yield from output.fields(
+            [
+                ("content", f"{shown(f'sha256:{content.digest.hex()}')}  {amount}"),
+                ("digests", output.digests(wanted.fields)),
+            ]
+        )
     if wanted.uses:
         yield from output.fields([("used", ", ".join(map(use_label, wanted.uses)))])
     yield from sent.lines

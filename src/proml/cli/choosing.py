@@ -15,11 +15,12 @@ from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, U
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from proml.cli.session import Session
     from proml.core.lifecycle import Definition, Transition
-    from proml.core.manifest import Manifest
     from proml.core.operation import Input
+    from proml.hashing import Hashed
     from proml.index.views import ArtefactView, BallotView, InputView
     from proml.wiring import Participant
 
@@ -87,7 +88,9 @@ def possible_actions(participant: Participant, artefact: ArtefactView) -> list[s
         return []
 
 
-def parse_uses(session: Session, participant: Participant, words: Sequence[str]) -> tuple[Use, ...]:
+def parse_uses(
+    session: Session, participant: Participant, words: Sequence[str], *, dot: Path | None = None
+) -> tuple[Use, ...]:
     """Returns what ``--use`` names, pinned to the versions that are seen now.
 
     The order in which they are named does not matter, so that votes and the transition that draws on them agree.
@@ -96,22 +99,35 @@ def parse_uses(session: Session, participant: Participant, words: Sequence[str])
         session: This invocation.
         participant: Whose working folder.
         words: ``[ROLE=]NAME[@VERSION]`` each, or the path of a file or folder that is a known artefact's content.
+        dot: As for :func:`hash_content`.
 
     Raises:
         UnknownName: No artefact has this name, and no path with known content.
     """
     found = {
-        (use.name, use.version, use.role): use for use in (_parse_use(session, participant, word) for word in words)
+        (use.name, use.version, use.role): use
+        for use in (_parse_use(session, participant, word, dot) for word in words)
     }
     return tuple(use for _, use in sorted(found.items()))
 
 
-def hash_content(session: Session, path: str) -> Manifest:
-    """Returns the manifest of a file or folder, with a progress bar while it is read."""
-    from proml.hashing import hash_path  # noqa: PLC0415 - only with a path
+def hash_content(session: Session, path: str, *, dot: Path | None = None) -> Hashed:
+    """Returns the content of a file or folder, with a progress bar while it is read.
 
-    with output.progress(f"reading {output.printable(path)}", quiet=session.as_json) as advance:
-        return hash_path(path, progress=advance)
+    Args:
+        session: This invocation.
+        path: File or folder.
+        dot: ``.proml/``, to take digests from its cache; None reads every file.
+    """
+    from proml.adapters.digest_cache import open_digest_cache, wrong_digest  # noqa: PLC0415 - only with a path
+    from proml.hashing import hash_content as hash_files  # noqa: PLC0415 - as above
+
+    cache = open_digest_cache(dot) if dot is not None else None
+    with output.progress(f"reading {output.printable(path)}", quiet=session.as_json, in_bytes=True) as advance:
+        hashed = hash_files(path, cache=cache, progress=advance)
+    if hashed.wrong:
+        output.print_line(output.printable(f"warning: {wrong_digest(hashed.wrong)}"), error=True)
+    return hashed
 
 
 def open_ballots(participant: Participant, choice: Choice) -> list[BallotView]:
@@ -178,7 +194,7 @@ def _standing(participant: Participant, artefact: ArtefactView) -> tuple[int | N
     return roles, artefact.owner == account
 
 
-def _parse_use(session: Session, participant: Participant, word: str) -> Use:
+def _parse_use(session: Session, participant: Participant, word: str, dot: Path | None) -> Use:
     role, equals, reference = word.rpartition("=")
     if equals and not role:
         raise UsageError(f"--use {word!r} has an empty role.", hint="Write NAME, NAME@VERSION or ROLE=NAME.")
@@ -188,7 +204,7 @@ def _parse_use(session: Session, participant: Participant, word: str) -> Use:
     except ProMLError as error:
         if not isinstance(error, UsageError) or not os.path.lexists(reference):
             raise
-    content = hash_content(session, reference).digest
+    content = hash_content(session, reference, dot=dot).manifest.digest
     versions = participant.model.by_content(content)
     if not versions:
         raise UnknownName(

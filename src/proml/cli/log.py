@@ -70,6 +70,9 @@ def _facts(session: Session, step: TransitionView) -> Iterator[tuple[str, object
     reason = step.record.get("reason")
     if reason:
         yield "reason", reason
+    told = output.digests(step.record)
+    if told:
+        yield "digests", told
     notes = step.record.get("notes")
     for note in notes if isinstance(notes, list | tuple) else ():
         yield "note", note

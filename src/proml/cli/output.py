@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+import time
 import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
@@ -20,6 +21,10 @@ _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SHORT_DIGITS = 4
 _GUTTER = 2
 _LEAST_ROOM = 24
+_BAR_WIDTH = 24
+_REDRAW_S = 0.1
+_FIRST_RATE_S = 0.5  # before, a rate says nothing
+_MINUTE_S = 60
 
 
 def printable(text: object) -> str:
@@ -65,6 +70,26 @@ def size(size_bytes: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return ""
+
+
+def digests(record: Mapping[str, object]) -> str:
+    """Returns how many digests of the content were not computed when it was recorded; empty if all were."""
+    facts = record.get("facts")
+    told = facts.get("digests") if isinstance(facts, dict) else None
+    parts = told if isinstance(told, dict) else {}
+    words = {"stated": "stated, not computed", "cached": "from the cache", "read": "computed"}
+    return ", ".join(f"{parts[name]} {text}" for name, text in words.items() if parts.get(name))
+
+
+def duration(seconds: float) -> str:
+    """Returns a time to wait as people say it: ``42 s``, ``3:07 min``, ``2:05 h``."""
+    whole = round(seconds)
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    if whole < _MINUTE_S * _MINUTE_S:
+        return f"{whole // _MINUTE_S}:{whole % _MINUTE_S:02} min"
+    minutes = whole // _MINUTE_S
+    return f"{minutes // _MINUTE_S}:{minutes % _MINUTE_S:02} h"
 
 
 class Coloured(str):
@@ -183,18 +208,23 @@ def printable_cell(cell: object) -> str:
 
 def screen_width() -> int:
     """Returns the number of columns; without a terminal nothing is cut."""
+    return _columns() if terminal() else 10_000
+
+
+def _columns() -> int:
     import shutil  # noqa: PLC0415 - keeps --help quick
 
-    return shutil.get_terminal_size((80, 24)).columns if terminal() else 10_000
+    return shutil.get_terminal_size((80, 24)).columns
 
 
 @contextlib.contextmanager
-def progress(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+def progress(label: str, *, quiet: bool = False, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
     """Shows a progress bar on standard error, on a terminal only.
 
     Args:
         label: What goes on.
         quiet: Show nothing.
+        in_bytes: What is done is bytes: also show how many a second, and the time left.
 
     Yields:
         A function that takes what is done and the total (0 when it is unknown), both in the same unit.
@@ -202,22 +232,44 @@ def progress(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int]
     if quiet or not terminal(sys.stderr):
         yield lambda _done, _total: None
         return
-    bar = 24
-    shown = [-1]
-
-    def advance(done: int, total: int) -> None:
-        share = bar * done // total if total else -2 - done.bit_length()
-        if share != shown[0]:
-            shown[0] = share
-            filled = max(share, 0)
-            amount = f"{100 * done // total} %" if total else size(done)
-            click.echo(f"\r{label} [{'#' * filled}{' ' * (bar - filled)}] {amount} ", err=True, nl=False)
-
+    bar = _Bar(label, in_bytes=in_bytes)
     try:
-        yield advance
+        yield bar.advance
     finally:
-        if shown[0] != -1:
+        bar.clear()
+
+
+class _Bar:
+    """A line on standard error that is drawn again at most ten times a second, and always at the end."""
+
+    def __init__(self, label: str, *, in_bytes: bool) -> None:
+        self._label = label
+        self._in_bytes = in_bytes
+        self._started = time.monotonic()
+        self._drawn = 0.0
+
+    def advance(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._drawn and now - self._drawn < _REDRAW_S and done != total:
+            return
+        self._drawn = now
+        filled = _BAR_WIDTH * done // total if total else 0
+        percent = f"{100 * done // total:>3} %" if total else size(done)
+        # A narrow terminal must not wrap the line: it could not be drawn over.
+        text = f"{self._label} [{'#' * filled}{' ' * (_BAR_WIDTH - filled)}] {percent}{self._pace(done, total, now)}"
+        columns = _columns()
+        click.echo(f"\r{text[-columns + 1 :] if len(text) >= columns else text}\x1b[K", err=True, nl=False)
+
+    def clear(self) -> None:
+        if self._drawn:
             click.echo("\r\x1b[K", err=True, nl=False)
+
+    def _pace(self, done: int, total: int, now: float) -> str:
+        elapsed_s = now - self._started
+        if not self._in_bytes or not done or elapsed_s < _FIRST_RATE_S:
+            return ""
+        left = f", {duration(elapsed_s * (total - done) / done)} left" if done < total else ""
+        return f"  {size(int(done / elapsed_s))}/s{left}"
 
 
 def _width(text: str) -> int:

@@ -48,7 +48,7 @@ def verify(  # one option each
     demand = Demand(name=name, state=state, confirmations=confirmations, final=final)
     with session.participant() as participant:
         following = up_to_date(session, participant, must=True)
-        reports = [_one(participant, subject, demand) for subject in subjects]
+        reports = [_one(session, participant, subject, demand) for subject in subjects]
     failed = [report for report in reports if not report.ok]
     document: dict[str, object] = {
         "ok": not failed, "reports": [report.to_json() for report in reports], "following": following
@@ -69,11 +69,13 @@ def verify(  # one option each
     )
 
 
-def _one(participant: Participant, subject: str, demand: Demand) -> Report:
+def _one(session: Session, participant: Participant, subject: str, demand: Demand) -> Report:
     from proml.verify import verifying  # noqa: PLC0415 - needs the SQL library
 
     if os.path.lexists(subject):
-        return verifying.verify_path(participant.witnesses, subject, demand)
+        label = f"reading {output.printable(subject)}"
+        with output.progress(label, quiet=session.as_json, in_bytes=True) as advance:
+            return verifying.verify_path(participant.witnesses, subject, demand, progress=advance)
     try:
         return verifying.verify_name(participant.witnesses, subject, demand)
     except (UnknownName, InvalidName) as error:

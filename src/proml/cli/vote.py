@@ -143,7 +143,7 @@ def _subject(
     from proml.cli import choosing  # noqa: PLC0415 - takes long to import
 
     if wish.path is not None or wish.uses:
-        content = choosing.hash_content(session, wish.path).digest if wish.path is not None else None
+        content = choosing.hash_content(session, wish.path).manifest.digest if wish.path is not None else None
         return content, choosing.parse_uses(session, participant, wish.uses)
     ballots = choosing.open_ballots(participant, choice)
     if len(ballots) > 1:

@@ -152,6 +152,7 @@ _USE = shape.structure(
         "size_bytes": shape.integer(),
         "uri": shape.label,
         "licence": shape.label,
+        "digests": shape.structure({}, dict.fromkeys(("read", "cached", "stated"), shape.integer())),
     },
 )
 _RUN = shape.structure(

@@ -12,7 +12,7 @@ from proml.core.record import parse_record
 from proml.errors import InvalidRecord, NotAvailable, UnreachableError, UsageError, VerificationError
 from proml.index import schema
 from proml.index.views import short
-from proml.verify.report import ERROR, WARNING, Finding
+from proml.verify.report import ERROR, NOTE, WARNING, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +88,10 @@ def _compare(look: Snapshot, row: Row[Any], record: Mapping[str, Any], where: st
     recorded = _content_digest(record)
     if content not in {ZERO, recorded}:
         differs("content", format_digest(content), format_digest(recorded) if recorded != ZERO else "no content")
+    told = (record.get("facts") or {}).get("digests")
+    if content != ZERO and isinstance(told, dict) and told.get("stated"):
+        message = "the digests were stated when this was recorded, not computed"
+        findings.append(Finding("digests-stated", NOTE, message, where=where))
     return findings
 
 

@@ -25,6 +25,7 @@ from which all heads are recomputed, and the contract's own answer. The findings
     record-damaged       error    a store's bytes do not have the record's digest
     record-invalid       error    the record on chain is not a valid record
     record-differs       error    the record is about another artefact, action or content than its transition
+    digests-stated       note     who recorded the content took its digests from elsewhere, and did not compute them
     ancestor-revoked     error    something that this was made from, or approved on, is revoked
     ancestor-unchecked   warning  an ancestor in another workspace, or an unknown version, could not be checked
     evidence-elsewhere   error    what it was approved on evaluates something else
