@@ -69,6 +69,20 @@ engines:  ## Ethereum clients that the tests start, into .engines
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/anvil-$(ANVIL_VERSION); \
 	else tools/left-out engines "npm is not installed"; fi
 
+EAS_VERSION := 1.9.0
+EAS_SHA256  := 9b168dcbeea489418df67ed665b830c7919ae6c8d8c44bbd3694fdcf8bbd6f25
+
+# The package is unpacked and not installed: its built contracts are wanted, not the hundreds of packages it depends on.
+.engines/eas-contracts-$(EAS_VERSION)/package:
+	@mkdir -p $(@D)
+	@cd $(@D) && $(NPM) pack --silent @ethereum-attestation-service/eas-contracts@$(EAS_VERSION) >/dev/null && \
+	  echo "$(EAS_SHA256)  $$(echo *.tgz)" | sha256sum --check --quiet && tar xzf *.tgz && rm *.tgz
+
+.PHONY: eas
+eas:  ## the built contracts of the Ethereum Attestation Service, which `make bench` measures beside ours
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/eas-contracts-$(EAS_VERSION)/package; \
+	else tools/left-out eas "npm is not installed"; fi
+
 # ----------------------------------------------------------------------------------------------------- what users run
 
 demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
@@ -111,7 +125,7 @@ check: $(VENV)/.dev  ## style, types, structure
 
 peers: .venv-peers/.made  ## what `make bench` compares with, into .venv-peers
 
-bench: $(VENV)/.dev engines  ## measure: prints a table, writes bench/out/summary.json
+bench: $(VENV)/.dev engines eas  ## measure: prints a table, writes bench/out/summary.json
 	@$(BIN)/python -m bench $(NAMES)
 
 contracts: contracts/node_modules/.made  ## compile the contracts; writes src/proml/contracts
