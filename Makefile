@@ -14,7 +14,7 @@ ANVIL_VERSION := 1.7.1
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check peers bench contracts engines docs lock clean
+.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check peers bench contracts fuzz engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -110,7 +110,7 @@ test-interpreters: $(VENV)/.dev  ## the quick Python tests on every other interp
 
 test-contracts:  ## the contracts' own tests
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made && \
-	  cd contracts && node build.mjs --check && node_modules/.bin/forge test --offline; \
+	  cd contracts && node build.mjs --check && node_modules/.bin/forge test --offline && node fuzz.mjs; \
 	else tools/left-out contracts "npm is not installed"; fi
 
 # ------------------------------------------------------------------------------------------------ what developers run
@@ -134,6 +134,9 @@ contracts: contracts/node_modules/.made  ## compile the contracts; writes src/pr
 .PHONY: gas-snapshot
 gas-snapshot: $(VENV)/.dev  ## measure the contracts' gas anew; writes contracts/gas.json
 	@$(BIN)/python -m bench.gas
+
+fuzz: contracts/node_modules/.made  ## a million calls by everybody: do the contracts' invariants hold?
+	@cd contracts && node fuzz.mjs long
 
 docs: $(VENV)/.dev  ## write the generated parts of the documents anew
 	@$(BIN)/python -m tools.documents

@@ -33,4 +33,5 @@ interface Vm {
     function snapshotState() external returns (uint256);
     function toString(uint256 number) external pure returns (string memory);
     function warp(uint256 time) external;
+    function writeLine(string calldata path, string calldata line) external;
 }
