@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ from tests.worlds import single
 
 from proml.adapters.local_signer import LocalSigner
 from proml.core.calls import recover, set_quorum
+from proml.core.digest import format_digest
 from proml.core.merkle import root
 from proml.core.messages import domain_separator, session_consent_hash
 from proml.core.operation import ZERO, Anchor, Grant, Recovery, Revocation, Session
 from proml.errors import InvalidName, UnknownName
+from proml.index.lineage import lineage
 
 if TYPE_CHECKING:
     from tests.worlds import World
@@ -70,6 +73,27 @@ def test_the_history_tells_who_did_what_with_what(world: World) -> None:
     assert train.record is not None
     assert steps[1].previous_head == steps[0].head
     assert [step.seq for step in world.model.history("m", limit=2)] == [2, 3]
+
+
+def test_the_role_of_an_input_found_by_its_content_is_told(world: World) -> None:
+    """A script that uses a file without naming its artefact: the record has the content only."""
+    content = world.dataset("by-content")
+    weights = single("weights of m2")
+    world.register("developer", "m2", "model")
+    record = world.record(
+        "transition",
+        artefact={"name": "m2", "kind": "model"},
+        action="train",
+        content=weights.to_record_field(),
+        uses=[{"role": "training data", "path": "d.csv", "content": format_digest(content.digest)}],
+    )
+    change = world.transition("m2", "train", weights, uses=("by-content",), kind="model")
+    world.send("developer", dataclasses.replace(change, record=record))
+    world.follow()
+    (used,) = world.model.history("m2")[-1].inputs
+    assert (used.name, used.role) == ("by-content", "training data")
+    graph = lineage(world.model, "m2")
+    assert "training data" in {edge.role for edge in graph.edges}
 
 
 def test_versions_count_the_transitions_that_brought_content(world: World) -> None:

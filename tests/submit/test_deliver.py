@@ -7,13 +7,13 @@ from tests.submit.senders import Away, Proxy, Sender, SlowLedger, history, regis
 from tests.worlds import World, single
 
 from proml.core.calls import decode_view, encode_view
-from proml.core.digest import sha256
+from proml.core.digest import format_digest, sha256
 from proml.core.heads import inputs_commitment
-from proml.core.intent import AnchorIntent, Use
+from proml.core.intent import AnchorIntent, TransitionIntent, Use
 from proml.core.lifecycle import ROLE_BITS
 from proml.core.messages import domain_separator, session_consent_hash
 from proml.core.operation import ZERO, Grant, Session
-from proml.core.record import parse_record
+from proml.core.record import SALT_BYTES, build_record, parse_record
 from proml.errors import ConflictError, InvalidRecord, RefusedError, UnreachableError, VerificationError
 from proml.ports import Intent
 from proml.submit import intents
@@ -166,6 +166,28 @@ def test_a_file_that_no_version_has_stays_in_the_record_only(sender: Sender, nam
     sender.deliver(only={sender.submit(name, "x", uses=(Use(content=sha256(b"nobody has this")),))})
     assert sender.state(1) == "confirmed"
     assert sender.resolver.current_inputs(sender.world.artefact(name)) == ()
+
+
+def test_a_refusal_for_want_of_an_input_names_the_files_that_no_version_has(sender: Sender, name: str) -> None:
+    content = sha256(b"nobody has this either")
+    weights = single("weights")
+    record = build_record(
+        "transition",
+        created_ns=0,
+        salt=bytes(SALT_BYTES),
+        artefact={"name": name, "kind": "model"},
+        action="train",
+        content=weights.to_record_field(),
+        uses=[{"role": "training data", "path": "data/train.csv", "content": format_digest(content)}],
+    )
+    sender.store.put(record.bytes)
+    used = (Use("training data", content=content),)
+    wanted = TransitionIntent(name, "train", record.digest, "model", weights.digest, used, register=True)
+    number = sender.outbox.add([wanted.intent()])[0]
+    with pytest.raises(RefusedError, match=r"'data/train\.csv' \('training data'\)") as caught:
+        sender.deliver().raise_for(number)
+    assert caught.value.rule == "InputNeeded"
+    assert f"--rebase {number}" in caught.value.hint
 
 
 def test_what_uses_something_refused_is_held_back_until_it_is_decided(sender: Sender, name: str) -> None:

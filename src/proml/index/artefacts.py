@@ -14,7 +14,7 @@ from proml.core.operation import ZERO
 from proml.errors import InvalidName, UnknownName
 from proml.index import schema
 from proml.index.bodies import chunks
-from proml.index.edges import Edge, Revoked, inputs_of, revoked_now
+from proml.index.edges import Edge, Revoked, inputs_of, revoked_now, roles_of
 from proml.index.views import REVOKED, ArtefactView, BallotView, InputView, TransitionView, VersionView, VoteView
 
 if TYPE_CHECKING:
@@ -276,10 +276,10 @@ class _InputViews:
         self._revoked = revoked_now(snapshot) if edges else Revoked(frozenset(), frozenset())
 
     def views(self, edges: Sequence[Edge], body: Body) -> tuple[InputView, ...]:
-        roles = roles_of(body)
-        return tuple(self._view(edge, roles) for edge in edges)
+        roles = roles_of(self._snapshot, [(edge, body) for edge in edges])
+        return tuple(self._view(edge, roles[edge]) for edge in edges)
 
-    def _view(self, edge: Edge, roles: Mapping[str, str]) -> InputView:
+    def _view(self, edge: Edge, role: str) -> InputView:
         last = None if edge.workspace else self._latest.get(edge.input)
         name = None if edge.workspace else self._snapshot.name(edge.input)
         return InputView(
@@ -288,20 +288,10 @@ class _InputViews:
             head=edge.input_head,
             name=name,
             version=edge.input_version,
-            role=roles.get(name or "", ""),
+            role=role,
             state=self._snapshot.state_name(last.lifecycle, last.to_state) if last is not None else "",
             revoked=last is not None and edge.used in self._revoked,
         )
-
-
-def roles_of(body: Body) -> dict[str, str]:
-    """Returns the role that a record gives to each artefact it names as used."""
-    uses = body.json.get("uses") if body.json else None
-    found: dict[str, str] = {}
-    for use in uses if isinstance(uses, list) else ():
-        if isinstance(use, dict):
-            found.setdefault(str(use.get("name", "")), str(use.get("role", "")))
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------- ballots

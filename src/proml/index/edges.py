@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sql
 
+from proml.core.digest import format_digest
 from proml.core.operation import ZERO_ADDRESS
 from proml.index import schema
 from proml.index.bodies import chunks
@@ -20,7 +21,7 @@ from proml.index.views import Taint, short
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from proml.index.snapshot import Snapshot
+    from proml.index.snapshot import Body, Snapshot
 
 Version: TypeAlias = tuple[bytes, int]  # artefact, number of its version
 _LEVEL_BY_LEVEL = 500  # versions asked for one level at a time before all links are read at once
@@ -111,6 +112,47 @@ def users_of(snapshot: Snapshot, versions: Collection[Version]) -> list[Edge]:
         found += [_edge(row, contract) for row in snapshot.all(query)]
     kept = [edge for edge in found if not edge.workspace and edge.used[1] in wanted[edge.input]]
     return sorted(kept, key=lambda edge: (edge.artefact, edge.seq, edge.position))
+
+
+def roles_in(body: Body) -> dict[str, str]:
+    """Returns the roles in which a record says that it used things, by name and by content digest ``sha256:…``."""
+    uses = body.json.get("uses") if body.json else None
+    found: dict[str, str] = {}
+    for use in uses if isinstance(uses, list) else ():
+        if isinstance(use, dict):
+            for key in (use.get("name"), use.get("content")):
+                if key:
+                    found.setdefault(str(key), str(use.get("role", "")))
+    return found
+
+
+def roles_of(snapshot: Snapshot, uses: Iterable[tuple[Edge, Body]]) -> dict[Edge, str]:
+    """Returns the role of each input, as the record of the transition that used it says; empty if it says none.
+
+    A script may name a file only; what the record then shares with the input is the content.
+    """
+    uses = list(uses)
+    told = [roles_in(body) for _, body in uses]
+    named = [None if edge.workspace else snapshot.name(edge.input) for edge, _ in uses]
+    rest = {edge.used for (edge, _), roles, name in zip(uses, told, named, strict=True) if (name or "") not in roles}
+    contents = _contents_of(snapshot, rest)
+    found = {}
+    for (edge, _), roles, name in zip(uses, told, named, strict=True):
+        content = contents.get(edge.used)
+        by_content = roles.get(format_digest(content), "") if content else ""
+        found[edge] = roles.get(name or "", by_content)
+    return found
+
+
+def _contents_of(snapshot: Snapshot, versions: Collection[Version]) -> dict[Version, bytes]:
+    wanted = _by_artefact(versions)
+    t = schema.transitions
+    found = {}
+    for some in chunks(wanted):
+        query = sql.select(t.c.artefact, t.c.version, t.c.content).where(t.c.artefact.in_(some))
+        for row in snapshot.all(query.where(t.c.content.is_not(None))):
+            found[row.artefact, row.version] = row.content
+    return found
 
 
 def _by_artefact(versions: Iterable[Version]) -> Mapping[bytes, set[int]]:

@@ -17,7 +17,7 @@ from proml.index.bodies import chunks
 from proml.index.views import LineageEdge, LineageGraph, LineageNode, short
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Row
 
@@ -133,9 +133,9 @@ class _Walk:
         rows = self._rows({edge.artefact for edge in found})
         acting = {(edge.artefact, edge.seq): rows[edge.artefact, edge.seq] for edge in found}
         bodies = self._add_activities(list(acting.values()), depth)
+        self._add_uses(found, rows, bodies)
         for edge in found:
             row = rows[edge.artefact, edge.seq]
-            self._add_use(edge, row, bodies[row.record])
             kind = "generated" if row.content is not None else "decided"
             self._add_edge(_version_key(edge.user), _activity_key(row), kind)
         return self._add_versions([edge.user for edge in found], depth, {})
@@ -143,9 +143,7 @@ class _Walk:
     def _add_used(
         self, found: Sequence[Edge], bodies: dict[bytes, Body], rows: dict[tuple[bytes, int], Row[Any]], depth: int
     ) -> list[Version]:
-        for edge in found:
-            row = rows[edge.artefact, edge.seq]
-            self._add_use(edge, row, bodies[row.record])
+        self._add_uses(found, rows, bodies)
         own = [edge for edge in found if not edge.workspace]
         for edge in found:
             if edge.workspace:
@@ -248,10 +246,14 @@ class _Walk:
 
     # -------------------------------------------------------------------------------------------------- edges
 
-    def _add_use(self, edge: Edge, row: Row[Any], body: Body) -> None:
-        target = _foreign_key(edge) if edge.workspace else _version_key(edge.used)
-        role = artefacts.roles_of(body).get(self._look.name(edge.input) or "", "")
-        self._add_edge(_activity_key(row), target, "used", role)
+    def _add_uses(
+        self, found: Sequence[Edge], rows: Mapping[tuple[bytes, int], Row[Any]], bodies: Mapping[bytes, Body]
+    ) -> None:
+        used_by = {edge: rows[edge.artefact, edge.seq] for edge in found}
+        roles = edges.roles_of(self._look, [(edge, bodies[row.record]) for edge, row in used_by.items()])
+        for edge, row in used_by.items():
+            target = _foreign_key(edge) if edge.workspace else _version_key(edge.used)
+            self._add_edge(_activity_key(row), target, "used", roles[edge])
 
     def _add_edge(self, source: str, target: str, kind: str, role: str = "") -> None:
         self._edges.setdefault((source, target, kind), LineageEdge(source, target, kind, role))

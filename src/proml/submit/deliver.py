@@ -19,6 +19,7 @@ from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed,
 from proml.core.refusal import explain
 from proml.errors import NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
 from proml.ports import Reverted
+from proml.submit import unknown_inputs
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
 from proml.submit.book import Book
@@ -124,6 +125,7 @@ class _Delivery:
         self._workspace = channel.workspace
         self._resolver = channel.resolver
         self._clock = channel.clock
+        self._store = channel.store
         self._wait = wait
         self._book = Book(channel.outbox)
         self._book.selected = select(self._book.entries.values(), only)
@@ -317,7 +319,7 @@ class _Delivery:
             if can_be_bound_anew(entry, error) and bound.operation not in tried and len(tried) < MAX_REBINDS:
                 tried.append(bound.operation)
             else:
-                self._book.fail(error, entry)
+                self._book.fail(unknown_inputs.named(error, bound.candidates[0].typed, entry, self._store), entry)
 
     def _send_anchors(self, candidates: Sequence[Candidate]) -> None:
         """Sends one anchor: those signed before under their root, else all new ones under a common root."""
