@@ -125,7 +125,7 @@ check: $(VENV)/.dev  ## style, types, structure
 
 peers: .venv-peers/.made  ## what `make bench` compares with, into .venv-peers
 
-bench: $(VENV)/.dev engines eas  ## measure: prints a table, writes bench/out/summary.json
+bench: $(VENV)/.dev engines eas peers  ## measure: prints a table, writes bench/out/summary.json
 	@$(BIN)/python -m bench $(NAMES)
 
 contracts: contracts/node_modules/.made  ## compile the contracts; writes src/proml/contracts
