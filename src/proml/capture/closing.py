@@ -51,6 +51,9 @@ _RUN_FIELDS = (
     "rank",
     "world_size",
 )
+FACTS = ("tags", "parent_run", "interrupted", "left_out", "observed")
+"""Fields of a record's ``facts``."""
+
 _USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence", "digests")
 
 
@@ -248,7 +251,7 @@ class _Making:
         return {name: part.kept for name, part in shown.items() if part.kept} | {
             "run": self._run(),
             "observations": self._observations.to_json() if self._observations.count else None,
-            "facts": facts or None,
+            "facts": {name: facts[name] for name in FACTS if name in facts} or None,
         }
 
     def _run(self) -> dict[str, object]:

@@ -167,6 +167,9 @@ def mapping(key: Check, item: Check) -> Check:
     return check
 
 
+_STRUCTURES: dict[Check, tuple[str, ...]] = {}
+
+
 def structure(
     required: Mapping[str, Check], optional: Mapping[str, Check] | None = None, *, closed: bool = True
 ) -> Check:
@@ -193,7 +196,13 @@ def structure(
                 )
             known.get(name, anything)(one, member(path, name))
 
+    _STRUCTURES[check] = tuple(known)
     return check
+
+
+def fields_of(check: Check) -> tuple[str, ...]:
+    """Returns the names of the fields that a check made by :func:`structure` knows."""
+    return _STRUCTURES[check]
 
 
 def member(path: str, name: str) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 LOG = "observed.log"
+SUMMARY = ("processes", "unobserved", "left_out", "is_cut")
+"""Fields of the summary, beside the lists of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Observation:
         summary: dict[str, object] = {"unobserved": seen.unobserved, "left_out": made.left_out}
         summary |= {"is_cut": seen.is_cut or self._before.is_cut or after.is_cut}
         processes: dict[str, object] = {"processes": seen.processes} if self._reports else {}
-        yield "observed", processes | {key: value for key, value in summary.items() if value}
+        yield "observed", processes | {key: summary[key] for key in SUMMARY if summary.get(key)}
 
     def _filter(self, prefixes: set[str] | None = None) -> Filter:
         return Filter(self._root, prefixes or (), self._wanted.ignore)
