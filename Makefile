@@ -94,6 +94,7 @@ test: $(VENV)/.dev engines  ## every test; names what had to be left out
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory test-frameworks
+	@$(MAKE) --no-print-directory test-torch
 	@tools/left-out report
 
 test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
