@@ -145,6 +145,19 @@ def ending_from_journal(folder: Path) -> Ending:
     return Ending(ended_ns, failed[0].get("exit_status") if failed else 0, exception=exception)
 
 
+def check(folder: Path, extent: Extent) -> None:
+    """Makes the records of a sealed run and throws them away, to see that they can be made.
+
+    Raises:
+        ProMLError: They cannot.
+    """
+    made = _Making(folder, extent, gather(extent.segments), observe.observations(extent.segments))
+    for number, publication in enumerate(made.gathered.publications):
+        made.transition(number, publication, made.manifest(publication))
+    if not made.gathered.publications:
+        made.run_record()
+
+
 def _carry_out(folder: Path, extent: Extent) -> Closed:
     """Makes the records and intents of a sealed run and puts them where they are found."""
     working = Folder(folder.parents[2])
@@ -233,7 +246,7 @@ class _Making:
         facts: dict[str, object] = {"digests": digests} if digests else {}
         if self._ending.interrupted:
             facts["interrupted"] = True
-        for name, field in (("tags", "tags"), ("parent", "parent_run")):
+        for name, field in (("tags", "tags"), ("parent", "parent_run"), ("imported", "imported")):
             if self._surroundings.get(name):
                 facts[field] = self._surroundings[name]
         shown = {

@@ -220,8 +220,23 @@ def writers(parts: Sequence[Segment]) -> list[dict[str, object]]:
     return [fact for part in parts for fact in [next(facts(part), {})] if fact.get("f") == "process"]
 
 
+def fact_line(kind: str, fact: Mapping[str, object], time_ns: int) -> bytes:
+    """Returns a fact as a line of a journal; the time is Unix time in nanoseconds."""
+    return (json.dumps({"f": kind, **fact, "t": time_ns}, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def observation_line(name: str, value: object, step: object, time_ns: int) -> bytes:
+    """Returns an observation that was made before as a line of a journal.
+
+    Raises:
+        TypeError, ValueError: The value is no real number, or the step is none.
+    """
+    number, place = _number(value), "null" if step is None else _number(step)
+    return f'{{"m":{json.dumps(label(name, NAME_LIMIT))},"v":{number},"s":{place},"t":{max(time_ns, 0)}}}\n'.encode()
+
+
 def _encode(kind: str, fact: Mapping[str, object]) -> bytes:
-    return (json.dumps({"f": kind, **fact, "t": _time_ns()}, separators=(",", ":")) + "\n").encode("ascii")
+    return fact_line(kind, fact, _time_ns())
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:

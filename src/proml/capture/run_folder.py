@@ -26,7 +26,7 @@ from proml.capture.journal import Segment, segments
 from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 START = "run.json"
 CLOSING = "closing.json"
@@ -100,12 +100,13 @@ def check_id(run_id: str) -> str:
     return run_id
 
 
-def make(folder: Path, start: Start) -> bool:
+def make(folder: Path, start: Start, fill: Callable[[Path], None] | None = None) -> bool:
     """Makes a run's folder, whole or not at all.
 
     Args:
         folder: The run's folder; its parent exists.
         start: What goes into it.
+        fill: Puts more into it, before anybody sees it.
 
     Returns:
         False if it was there already, made by another process.
@@ -117,6 +118,8 @@ def make(folder: Path, start: Start) -> bool:
     fresh.mkdir(mode=0o700)
     try:
         (fresh / START).write_text(json.dumps(asdict(start)), encoding="ascii")
+        if fill is not None:
+            fill(fresh)
         try:
             fresh.rename(folder)  # fails if the folder exists, as no run's folder is empty
         except OSError:

@@ -17,6 +17,7 @@ COMMANDS = {
     "reject": Lazy("proml.cli.vote:reject", "Vote against a transition that needs a quorum."),
     "relay": Lazy("proml.cli.relay:relay", "Send a message that another member signed."),
     "run": Lazy("proml.cli.run:run", "Run a program and capture its provenance."),
+    "import": Lazy("proml.cli.import_:import_", "Import runs that MLflow or DVC recorded."),
     "status": Lazy("proml.cli.status:status", "State, owner, version, votes, outbox."),
     "log": Lazy("proml.cli.log:log", "The history of an artefact, newest first."),
     "lineage": Lazy("proml.cli.lineage:lineage", "Where an artefact comes from, what came of it."),
