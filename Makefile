@@ -14,7 +14,7 @@ ANVIL_VERSION := 1.7.1
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check peers bench contracts fuzz engines docs lock clean
+.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -138,6 +138,9 @@ gas-snapshot: $(VENV)/.dev  ## measure the contracts' gas anew; writes contracts
 
 fuzz: contracts/node_modules/.made  ## a million calls by everybody: do the contracts' invariants hold?
 	@cd contracts && node fuzz.mjs long
+
+mutants: $(VENV)/.dev contracts/node_modules/.made  ## change the contracts in hundreds of ways; every change must fail a test
+	@$(BIN)/python -m tools.mutants
 
 docs: $(VENV)/.dev  ## write the generated parts of the documents anew
 	@$(BIN)/python -m tools.documents
