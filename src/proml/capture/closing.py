@@ -51,8 +51,8 @@ _RUN_FIELDS = (
     "rank",
     "world_size",
 )
-FACTS = ("tags", "parent_run", "interrupted", "left_out", "observed")
-"""Fields of a record's ``facts``."""
+FACTS = ("tags", "parent_run", "interrupted", "left_out", "observed", "digests")
+"""Fields of a record's ``facts``; the page on what is captured is checked against them."""
 
 _USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence", "digests")
 
@@ -264,7 +264,7 @@ class _Making:
         return {name: part.kept for name, part in shown.items() if part.kept} | {
             "run": self._run(),
             "observations": self._observations.to_json() if self._observations.count else None,
-            "facts": {name: facts[name] for name in FACTS if name in facts} or None,
+            "facts": facts or None,
         }
 
     def _run(self) -> dict[str, object]:
