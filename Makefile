@@ -111,7 +111,7 @@ test-interpreters: $(VENV)/.dev  ## the quick Python tests on every other interp
 
 test-contracts:  ## the contracts' own tests
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made && \
-	  cd contracts && node build.mjs --check && node_modules/.bin/forge test --offline && node fuzz.mjs; \
+	  cd contracts && node build.mjs --check && node forge.mjs test --offline && node fuzz.mjs; \
 	else tools/left-out contracts "npm is not installed"; fi
 
 # ------------------------------------------------------------------------------------------------ what developers run

@@ -11,8 +11,10 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { forgeProgram } from "./forge.mjs";
+
 const here = dirname(fileURLToPath(import.meta.url));
-const forge = join(here, "node_modules", ".bin", "forge");
+const forge = forgeProgram();
 const tally = join(here, "cache", "invariant", "tally.csv");
 const leastAccepted = 0.3; // of the calls of each operation
 

@@ -61,7 +61,7 @@ abstract contract Sender is Ghost {
         return _accounts[person];
     }
 
-    /// @dev Mostly somebody with one of these roles for this artefact, or anybody.
+    /// @dev Mostly somebody with one of these roles for this artefact; else who lacks them, as it is or by now, or anybody.
     function _oneWho(uint16 roles, bytes32 artefact) internal returns (uint256) {
         return _oneWhoIsNot(roles, artefact, 0);
     }
@@ -69,11 +69,15 @@ abstract contract Sender is Ghost {
     /// @dev The same, of another organisation.
     function _oneWhoIsNot(uint16 roles, bytes32 artefact, uint16 org) internal returns (uint256 person) {
         uint256 start = _draw(PEOPLE);
-        if (_odd(14)) return start;
+        if (_odd(24)) return start;
+        bool lawful = !_odd(6);
         for (uint256 i; i < PEOPLE; ++i) {
             person = (start + i) % PEOPLE;
-            (address member,,) = standing(_account(person));
-            if (may(_account(person), roles, artefact) && _people[member].organisation != org) return person;
+            address account = _account(person);
+            (address member,,) = standing(account);
+            bool can = may(account, roles, artefact) && _people[member].organisation != org;
+            bool known = _people[account].organisation != 0 || _grants[account].member != address(0);
+            if (known && can == lawful) return person;
         }
     }
 
