@@ -51,7 +51,7 @@ _RUN_FIELDS = (
     "rank",
     "world_size",
 )
-FACTS = ("tags", "parent_run", "interrupted", "left_out", "observed", "digests")
+FACTS = ("tags", "parent_run", "interrupted", "left_out", "imported", "observed", "digests")
 """Fields of a record's ``facts``; the page on what is captured is checked against them."""
 
 _USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence", "digests")
