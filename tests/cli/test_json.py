@@ -49,6 +49,7 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "status": ((), 0),
     "log": (("facts",), 0),
     "lineage": (("facts",), 0),
+    "import": (("--format", "dvc", "nothing"), 2),
     "verify": (("facts", "a"), 0),
     "diff": (("facts@1", "facts@1"), 0),
     "sync": ((), 0),

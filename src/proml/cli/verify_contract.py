@@ -27,7 +27,7 @@ _INDENT = " " * 6
     examples="""
         proml workspace verify-contract
         proml workspace verify-contract study.json
-        PROML_LEDGER=http://my-own-node:8545 proml workspace verify-contract --json
+        proml workspace verify-contract study.json --json
     """,
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))

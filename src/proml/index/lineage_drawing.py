@@ -58,9 +58,9 @@ def _children(graph: LineageGraph) -> dict[str, list[tuple[str, str]]]:
     found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for edge in graph.edges:
         if graph.direction == "up":
-            found[edge.source].append((edge.target, edge.role))
+            found[edge.source].append((edge.target, edge.shown_role))
         else:
-            found[edge.target].append((edge.source, edge.role))
+            found[edge.target].append((edge.source, edge.shown_role))
     return dict(found)
 
 
@@ -107,7 +107,7 @@ def _ids(graph: LineageGraph) -> dict[str, str]:
 
 
 def _edge_text(edge: LineageEdge) -> str:
-    return f"{edge.kind} as {edge.role}" if edge.role else edge.kind
+    return f"{edge.kind} as {edge.shown_role}" if edge.shown_role else edge.kind
 
 
 def _quote(text: str) -> str:

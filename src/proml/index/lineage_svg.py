@@ -225,12 +225,12 @@ def _draw_edge(edge: LineageEdge, route: Sequence[_Box]) -> str:
         x, y = leave, box.middle
     dash = "" if edge.kind != "decided" else ' stroke-dasharray="4 3"'
     drawn = f'<path d="{path}" fill="none" stroke="#777" marker-end="url(#arrow)"{dash}/>'
-    if not edge.role:
+    if not edge.shown_role:
         return drawn
     last, before = route[-1], route[-2]
     text_x = (last.right + before.x) / 2 if leftwards else (before.right + last.x) / 2
     text_y = (last.middle + before.middle) / 2 - 5
-    role = escape(_shorten(edge.role, _ROLE_CHARACTERS))
+    role = escape(_shorten(edge.shown_role, _ROLE_CHARACTERS))
     halo = 'stroke="white" stroke-width="3" paint-order="stroke"'
     place = f'x="{text_x:.1f}" y="{text_y:.1f}" text-anchor="middle"'
     return f'{drawn}<text {place} font-size="10" fill="#555" {halo}>{role}</text>'

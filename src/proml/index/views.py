@@ -484,6 +484,11 @@ class LineageEdge(View):
     kind: str
     role: str = ""
 
+    @property
+    def shown_role(self) -> str:
+        """The role as drawings name it: empty for plain ``input``, which says nothing new."""
+        return "" if self.role == "input" else self.role
+
 
 @dataclass(frozen=True, slots=True)
 class LineageGraph(View):
