@@ -46,6 +46,8 @@ with proml.start_run("train", **OPTIONS) as run:
     print("result", len(text), flush=True)
     sys.exit(7)
 """
+# Python 3.12 and later warn of what the scripts do on purpose, by a number that differs each time.
+MULTITHREADED_FORK = "ignore:This process:DeprecationWarning"
 _WARNING = re.compile(r"^proml: .*?(?:this is the only warning of this run\.\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -88,7 +90,12 @@ class Script:
         process = subprocess.Popen(
             [sys.executable, script],
             cwd=self.here.root,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE if captured else stand_in), **self.env},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(PACKAGE if captured else stand_in),
+                "PYTHONWARNINGS": MULTITHREADED_FORK,
+                **self.env,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
