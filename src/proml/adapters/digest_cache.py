@@ -59,6 +59,7 @@ WHERE device = ? AND inode = ? AND algorithm = ?
 _TOUCH = "UPDATE digest SET used_day = ? WHERE device = ? AND inode = ? AND algorithm = ?"
 _KEEP = "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MEDIAN_DAY = "SELECT used_day FROM digest ORDER BY used_day LIMIT 1 OFFSET (SELECT COUNT(*) / 2 FROM digest)"
+_COUNT = "SELECT COUNT(*) FROM digest"
 _BUSY_S = 2.0
 _DAY_S = 86_400
 _CHECK_BYTES = 8
@@ -148,16 +149,13 @@ class SqliteDigestCache:
             self.drop()
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
-        pages, free, page_bytes = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        if (pages - free) * page_bytes <= self._max_bytes:
+        if _used_bytes(connection) <= self._max_bytes:
             return
-        median = connection.execute(_MEDIAN_DAY).fetchone()[0]
-        connection.execute("DELETE FROM digest WHERE used_day < ?", (median,))
-        if connection.total_changes == 0 or median == _today():
-            # All of the same day: any half will do.
-            connection.execute("DELETE FROM digest WHERE inode % 2 = 0")
+        while _used_bytes(connection) > self._max_bytes and connection.execute(_COUNT).fetchone()[0]:
+            median = connection.execute(_MEDIAN_DAY).fetchone()[0]
+            if connection.execute("DELETE FROM digest WHERE used_day < ?", (median,)).rowcount == 0:
+                # Most are of the same day: any half of those will do.
+                connection.execute("DELETE FROM digest WHERE used_day = ? AND random() % 2 = 0", (median,))
         connection.commit()
         connection.execute("VACUUM")
 
@@ -183,6 +181,13 @@ def wrong_digest(path: str) -> str:
         f"the cached digest of {show(path, 400)} was not that of its bytes, although nothing shows that the file "
         "changed. The cache was deleted, and every file was read. Find out what changed it, or the clock."
     )
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, page_bytes = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * page_bytes
 
 
 def _key(entry: Entry, algorithm: Algorithm) -> tuple[int, int, str]:
