@@ -187,7 +187,7 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
     pages, free, page_bytes = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return (pages - free) * page_bytes
+    return int((pages - free) * page_bytes)
 
 
 def _key(entry: Entry, algorithm: Algorithm) -> tuple[int, int, str]:
