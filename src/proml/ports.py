@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from proml.core.finality import Finality as Finality  # noqa: PLC0414, TC001 - of the ledger's port
 from proml.core.intent import Intent as Intent  # noqa: PLC0414, TC001 - of the outbox's port, kept with its kinds
 from proml.errors import ProMLError
 
@@ -103,18 +104,6 @@ class UnsignedTransaction:
     gas: int
     fees: Fees
     value: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Finality:
-    """When a block counts as final.
-
-    Attributes:
-        kind: ``immediate``, ``depth`` (``depth`` blocks on top) or ``tag`` (the ``finalized`` tag).
-    """
-
-    kind: str
-    depth: int = 0
 
 
 class Reverted(ProMLError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from proml.core.finality import Finality
     from proml.core.message_file import Message
     from proml.core.workspace_file import WorkspaceFile
     from proml.identity import Identities, Identity
@@ -85,7 +86,7 @@ class Participant:
         """The ledger: PROML_LEDGER, the configured one, or those of the workspace file in their order."""
         chosen = os.environ.get("PROML_LEDGER") or self.config.ledger
         urls = [chosen] if chosen else list(self.workspace.ledgers)
-        ledger = open_ledger(urls, base=self.folder.dot)
+        ledger = open_ledger(urls, base=self.folder.dot, finality=self.workspace.finality)
         self._close.append(ledger.close)
         return ledger
 
@@ -264,7 +265,9 @@ def open_participant(folder: str | os.PathLike[str] | None = None, *, identity: 
     return Participant(found, read_config(found), identity=identity)
 
 
-def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool = False) -> Ledger:
+def open_ledger(
+    urls: str | list[str], *, base: Path | None = None, create: bool = False, finality: Finality | None = None
+) -> Ledger:
     """Opens a ledger.
 
     Args:
@@ -272,6 +275,7 @@ def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool
             one chain, the first that answers is used.
         base: Folder that a relative path starts from; the current one by default.
         create: Make an embedded chain that does not exist.
+        finality: When its blocks are final; None is what the ledger itself says. An embedded one decides itself.
 
     Raises:
         ConfigError: No URL, or none of a kind that is known.
@@ -295,7 +299,7 @@ def open_ledger(urls: str | list[str], *, base: Path | None = None, create: bool
         )
     from proml.adapters.jsonrpc import JsonRpcLedger  # noqa: PLC0415 - takes long to import
 
-    return JsonRpcLedger(given)
+    return JsonRpcLedger(given) if finality is None else JsonRpcLedger(given, finality=finality)
 
 
 def open_identities() -> Identities:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from proml.core.finality import Finality
     from proml.ports import Clock, Ledger, Receipt, Signer, Store
 
 _FILE_LIMIT = 1 << 20
@@ -58,6 +59,7 @@ class Charter:
         ledgers: URLs at which members reach the ledger.
         stores: URLs at which members publish records.
         factory: Address of a factory on the ledger; None takes the one at the published address, or deploys one.
+        finality: When the ledger's blocks are final; None leaves that to the ledger.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Charter:
     ledgers: tuple[str, ...]
     stores: tuple[str, ...] = ()
     factory: str | None = None
+    finality: Finality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def create_workspace(charter: Charter, ledger: Ledger, signer: Signer, clock: Cl
         organisations={number: name for name, number in organisations.items()},
         ledgers=charter.ledgers,
         stores=charter.stores,
+        finality=charter.finality,
     )
     return Created(file, tuple(receipts))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proml.core.digest import format_digest, sha256
+from proml.core.finality import Finality
 from proml.core.workspace_file import checksum_address, parse_workspace_file
 from proml.errors import InvalidRecord
 
@@ -21,6 +22,12 @@ def test_the_golden_workspace_file_still_reads_and_writes_the_same_bytes() -> No
     assert format_digest(sha256(file.to_bytes())) == GOLDEN_DIGEST
     assert file.to_bytes() == data
     assert (file.chain_id, file.organisations[2], file.roles[6]) == (1337, "Data house", "labeller")
+
+
+@pytest.mark.parametrize("rule", [Finality("immediate"), Finality("tag"), Finality("depth", 3)])
+def test_the_rule_of_finality_is_kept(rule: Finality) -> None:
+    file = replace(parse_workspace_file(CORPUS.read_bytes()), finality=rule)
+    assert parse_workspace_file(file.to_bytes()) == file
 
 
 def test_the_name_key_is_not_shown() -> None:
@@ -57,6 +64,8 @@ def test_the_name_key_is_not_shown() -> None:
         ("ledgers", ["embedded:"]),
         ("ledgers", "embedded:x"),
         ("stores", [1]),
+        ("finality", "soon"),
+        ("finality", 3),
         ("surprise", 1),
     ],
 )

@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from proml.core.finality import Finality
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MEMBER = "ORG:ROLE+ROLE[:FILE_OR_ADDRESS]"
 
@@ -27,6 +29,24 @@ class Duration(click.ParamType[int]):
         if found is None:
             self.fail(f"expected a time such as 90s, 30m, 12h, 7d or 2w; found {value!r}.", param, ctx)
         return int(found[1]) * _UNITS_S[found[2]]
+
+
+class FinalityType(click.ParamType["Finality"]):
+    """``immediate``, ``finalized`` or ``depth:K``."""
+
+    name = "rule"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Finality:
+        """Returns the rule."""
+        from proml.core.finality import Finality, parse_finality  # noqa: PLC0415 - keeps --help quick
+        from proml.errors import UsageError  # noqa: PLC0415 - as above
+
+        if isinstance(value, Finality):
+            return value
+        try:
+            return parse_finality(str(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Member(NamedTuple):

@@ -11,13 +11,14 @@ import click
 from proml.cli import output
 from proml.cli.completion import artefacts
 from proml.cli.group import Group, Lazy, command
-from proml.cli.parameters import Member, MemberType, role_bits, role_names
+from proml.cli.parameters import FinalityType, Member, MemberType, role_bits, role_names
 from proml.errors import InvalidRecord, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proml.cli.session import Session
+    from proml.core.finality import Finality
     from proml.core.lifecycle import Definition
     from proml.wiring import Participant
 
@@ -66,10 +67,12 @@ def workspace() -> None:
 @click.option("--store", "stores", multiple=True, help="Folder or URL where members publish records.")
 @click.option("--lifecycle", "files", multiple=True, help="TOML file or shipped kind; all shipped ones by default.")
 @click.option("--factory", help="Address of a factory on the ledger, instead of the published one.")
+@click.option("--finality", type=FinalityType(), metavar="RULE",
+              help="When blocks are final: immediate, finalized (the default) or depth:K.")  # fmt: skip
 @click.option("--identity", default="", help="Who creates it and signs in this folder.")
 def new(  # one option each
     session: Session, *, title: str, members: tuple[Member, ...], quorum: int, ledgers: tuple[str, ...],
-    stores: tuple[str, ...], files: tuple[str, ...], factory: str | None, identity: str,
+    stores: tuple[str, ...], files: tuple[str, ...], factory: str | None, finality: Finality | None, identity: str,
 ) -> None:  # fmt: skip
     """Create a workspace of several organisations and make this folder its creator's working folder.
 
@@ -90,7 +93,9 @@ def new(  # one option each
     founders = tuple(Founder(m.organisation, role_bits(m.roles, {}), _account(m, me.address)) for m in members)
     definitions = _definitions(files)
     urls = tuple(_absolute(url) for url in ledgers) or (f"{_EMBEDDED}{folder.chain_file}",)
-    charter = Charter(title, founders, quorum, definitions, urls, _stores(stores, urls[0]), factory)
+    if finality is not None and urls[0].startswith(_EMBEDDED):
+        raise UsageError("the blocks of an embedded ledger are final at once.", hint="Leave --finality out.")
+    charter = Charter(title, founders, quorum, definitions, urls, _stores(stores, urls[0]), factory, finality)
     make_private_folder(folder.dot)
     ledger = open_ledger(list(urls), create=True)
     try:
@@ -352,6 +357,7 @@ def _document(participant: Participant) -> dict[str, object]:
         "code_hash": file.code_hash, "factory": file.factory, "first_block": file.first_block,
         "organisations": {str(number): name for number, name in file.organisations.items()},
         "ledgers": list(file.ledgers), "stores": list(file.stores),
+        "finality": str(file.finality) if file.finality else None,
     }  # fmt: skip
 
 

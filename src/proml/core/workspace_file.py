@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from proml.core import shape
 from proml.core.canonical import JSON, parse_json
 from proml.core.digest import keccak256
-from proml.errors import InvalidRecord
+from proml.core.finality import Finality, parse_finality
+from proml.errors import InvalidRecord, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ class WorkspaceFile:
         roles: Names of free roles by bit number, 6 to 15.
         ledgers: URLs: ``embedded:PATH``, http(s)://, ws(s)://, or ``ipc:PATH``.
         stores: fsspec URLs where members publish records.
+        finality: When a block of this chain counts as final; None leaves it to the ledger: ``immediate`` for an
+            embedded one, for others the block that the client tags as finalized.
     """
 
     name: str
@@ -57,6 +60,7 @@ class WorkspaceFile:
     roles: Mapping[int, str] = field(default_factory=dict)
     ledgers: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
+    finality: Finality | None = None
 
     def to_bytes(self) -> bytes:
         """Returns the file's content: indented JSON that ends with a line feed.
@@ -80,6 +84,8 @@ class WorkspaceFile:
         }
         if self.factory is not None:
             fields["factory"] = self.factory
+        if self.finality is not None:
+            fields["finality"] = str(self.finality)
         _check(fields)
         return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
 
@@ -114,6 +120,7 @@ def parse_workspace_file(data: bytes, what: str = "the workspace file") -> Works
         roles={int(bit): name for bit, name in fields["roles"].items()},
         ledgers=tuple(fields["ledgers"]),
         stores=tuple(fields["stores"]),
+        finality=parse_finality(fields["finality"]) if "finality" in fields else None,
     )
 
 
@@ -145,6 +152,13 @@ def _ledger(value: object, path: str) -> None:
     shape.label(value, path)
     if not _LEDGER.fullmatch(cast("str", value)):
         shape.refuse(path, "a ledger's URL: embedded:PATH, ipc:PATH, http(s)://… or ws(s)://…", value)
+
+
+def _finality(value: object, path: str) -> None:
+    try:
+        parse_finality(value if isinstance(value, str) else "")
+    except UsageError:
+        shape.refuse(path, "immediate, finalized or depth:K", value)
 
 
 def _check(value: object) -> None:
@@ -183,5 +197,5 @@ _SHAPE = shape.structure(
         "ledgers": shape.array(_ledger, 100),
         "stores": shape.array(shape.label, 100),
     },
-    {"factory": _address},
+    {"factory": _address, "finality": _finality},
 )
