@@ -14,7 +14,7 @@ ANVIL_VERSION := 1.7.1
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts symbolic check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -52,12 +52,12 @@ contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
 	@cd contracts && $(NPM) ci
 	@touch $@
 
-# What bench/ compares with, in an environment of its own: never a part of the product.
-.venv-peers/.made: requirements/peers.txt
+# What bench/ compares with, and what examines the contracts, in environments of their own: never a part of the product.
+.venv-peers/.made .venv-contracts/.made: .venv-%/.made: requirements/%.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@echo "setting up what the benches compare with in .venv-peers (once)"
-	@$(PYTHON) -m venv --clear .venv-peers
-	@.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peers.txt
+	@echo "setting up the environment in $(@D) (once)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/$*.txt
 	@touch $@
 
 .engines/anvil-$(ANVIL_VERSION):
@@ -91,6 +91,7 @@ demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
 test: $(VENV)/.dev engines  ## every test; names what had to be left out
 	@rm -f .cache/left-out
 	@$(MAKE) --no-print-directory test-contracts
+	@$(MAKE) --no-print-directory symbolic
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory test-frameworks
@@ -113,6 +114,11 @@ test-contracts:  ## the contracts' own tests
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made && \
 	  cd contracts && node build.mjs --check && node forge.mjs test --offline && node fuzz.mjs; \
 	else tools/left-out contracts "npm is not installed"; fi
+
+symbolic:  ## prove the contracts' laws for all values, with Halmos
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made .venv-contracts/.made && \
+	  cd contracts && node prove.mjs; \
+	else tools/left-out symbolic "npm is not installed"; fi
 
 # ------------------------------------------------------------------------------------------------ what developers run
 
@@ -149,4 +155,4 @@ lock: $(VENV)/.dev  ## write requirements/*.txt anew
 	@tools/lock
 
 clean:  ## remove everything that this file made
-	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .venv-peers .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
+	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .venv-peers .venv-contracts .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out

@@ -22,6 +22,7 @@ interface Vm {
     function chainId(uint256 id) external;
     function expectEmit() external;
     function expectRevert(bytes calldata data) external;
+    function getCode(string calldata path) external view returns (bytes memory);
     function getRecordedLogs() external returns (Log[] memory);
     function lastCallGas() external view returns (Gas memory);
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
@@ -31,6 +32,7 @@ interface Vm {
     function revertToState(uint256 snapshot) external returns (bool);
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function snapshotState() external returns (uint256);
+    function store(address account, bytes32 slot, bytes32 value) external;
     function toString(uint256 number) external pure returns (string memory);
     function warp(uint256 time) external;
     function writeLine(string calldata path, string calldata line) external;
