@@ -8,7 +8,6 @@ SHELL       := /bin/bash
 PYTHON  ?= $(shell tools/interpreters first)
 VENV    := .venv
 BIN     := $(VENV)/bin
-PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPM     := npm --no-fund --no-audit --loglevel=error
 ANVIL_VERSION := 1.7.1
 
@@ -21,31 +20,24 @@ help:  ## list the targets
 
 # --------------------------------------------------------------------------------------------------- environments
 
-$(VENV)/.made:
+define made
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@$(PYTHON) -m venv --clear $(VENV)
-	@touch $@
+	@echo "setting up the environment in $(@D) (once)"
+	@tools/environment "$(PYTHON)" $(@D)
+endef
 
-$(VENV)/.demo: $(VENV)/.made requirements/demo.txt pyproject.toml
-	@echo "setting up the environment in $(VENV) (once)"
-	@$(PIP) install --require-hashes -r requirements/demo.txt
-	@$(PIP) install --no-deps -e .
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	$(made) requirements/demo.txt
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
-	@echo "setting up the development environment in $(VENV) (once)"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
-	@$(PIP) install --no-deps -e .
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(made) requirements/dev.txt
 	@$(BIN)/python -m compileall -q src
 	@touch $@ $(VENV)/.demo
 
 .venv-frameworks/.made .venv-torch/.made: .venv-%/.made: requirements/%.txt pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@echo "setting up the environment in $(@D) (once)"
-	@$(PYTHON) -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/$*.txt
-	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e .
+	$(made) requirements/$*.txt
 	@touch $@
 
 contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
@@ -54,10 +46,7 @@ contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
 
 # What bench/ compares with, and what examines the contracts, in environments of their own: never a part of the product.
 .venv-peers/.made .venv-contracts/.made: .venv-%/.made: requirements/%.txt
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or run: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@echo "setting up the environment in $(@D) (once)"
-	@$(PYTHON) -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/$*.txt
+	$(made) requirements/$*.txt --no-project
 	@touch $@
 
 .engines/anvil-$(ANVIL_VERSION):

@@ -66,13 +66,13 @@ def poison(cache_file: Path, digest: bytes) -> None:
     connection.close()
 
 
-def test_ten_thousand_files_of_which_one_changed_are_one_file_to_read(
+def test_a_thousand_files_of_which_one_changed_are_one_file_to_read(
     tmp_path: Path, cache: SqliteDigestCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "many"
-    for number in range(100):
+    for number in range(20):
         (folder / f"d{number}").mkdir(parents=True)
-        for inner in range(100):
+        for inner in range(50):
             (folder / f"d{number}" / f"f{inner}").write_bytes(b"%d %d" % (number, inner))
     time.sleep(0.02)
     hash_content(folder, cache=cache)
@@ -81,8 +81,8 @@ def test_ten_thousand_files_of_which_one_changed_are_one_file_to_read(
     opened = count_reads(monkeypatch)
     found = hash_content(folder, cache=cache)
     assert opened == [str(folder / "d7" / "f7")]
-    assert (found.read, found.cached) == (1, 9_999)
-    assert found.mark() == {"digests": {"read": 1, "cached": 9_999}}
+    assert (found.read, found.cached) == (1, 999)
+    assert found.mark() == {"digests": {"read": 1, "cached": 999}}
     assert found.manifest == hash_path(folder)
 
 

@@ -117,6 +117,8 @@ def deceptive_character(text: str) -> str | None:
     Control characters, line and paragraph separators, lone surrogates and bidirectional marks are such; other text of
     any script is not.
     """
+    if text.isascii() and text.isprintable():  # nearly every name of a file; 20 times faster
+        return None
     for character in text:
         if character in _BIDIRECTIONAL or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
             return character
