@@ -22,16 +22,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from proml.core.manifest import ALGORITHMS, Algorithm, Manifest, Resource
+from proml.core.manifest import ALGORITHMS, SINGLE_FILE, Algorithm, Manifest, Resource
 from proml.core.name import show
 from proml.errors import ContentError, InvalidRecord
-from proml.listing import changed, first_difference, identity_of, list_files, reading
+from proml.listing import Entry, changed, first_difference, identity_of, list_files, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
 
-    from proml.listing import Entry
+    from proml.listing import Identity
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the bytes done and the bytes in total; one call at a time, from any thread."""
@@ -163,6 +163,24 @@ def hash_content(
     resources += [Resource(entry.name, algorithm, known[entry.name], entry.size_bytes) for entry in kept]
     wrong_path = next((entry.path for entry in entries if entry.name in wrong), "")
     return Hashed(manifest_of(resources, algorithm), len(digests), len(kept), wrong=wrong_path)
+
+
+def known_content(
+    path: str | PathLike[str], identity: Identity, cache: DigestCache, algorithm: Algorithm = "sha256"
+) -> Hashed | None:
+    """Returns what a file was at an earlier time, if the cache knows it as it was then; reads nothing.
+
+    Args:
+        path: The file, which may have changed since, or be gone.
+        identity: What a stat call said of it then.
+        cache: Digests of earlier calls.
+        algorithm: ``sha256`` or ``blake3``.
+    """
+    entry = Entry(SINGLE_FILE, os.fspath(path), identity)
+    digest = cache.find([entry], algorithm).get(entry.name)
+    if digest is None:
+        return None
+    return Hashed(manifest_of([Resource(entry.name, algorithm, digest, entry.size_bytes)], algorithm), 0, cached=1)
 
 
 def find_entries(path: str | PathLike[str]) -> tuple[str, str, list[Entry]]:

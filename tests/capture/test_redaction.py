@@ -33,6 +33,29 @@ KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
         (["sshpass", "-p", "hunter2", "ssh", "me@host"], ["sshpass", "-p", "[redacted]", "ssh", "me@host"]),
         (["tool", "-p", "hunter2"], ["tool", "-p", "[redacted]"]),
         (["serve", "-p", "8080", "-p", "80:80", "-p", "0.5"], ["serve", "-p", "8080", "-p", "80:80", "-p", "0.5"]),
+        (["mkdir", "-p", "data/clean"], ["mkdir", "-p", "data/clean"]),
+        (["/usr/bin/mkdir", "-m", "700", "-p", "data"], ["/usr/bin/mkdir", "-m", "700", "-p", "data"]),
+        (["conda", "create", "-p", "envs/x"], ["conda", "create", "-p", "envs/x"]),
+        (["docker", "run", "-p", "127.0.0.1:80:80/tcp", "i"], ["docker", "run", "-p", "127.0.0.1:80:80/tcp", "i"]),
+        (["docker", "login", "-p", "hunter2"], ["docker", "login", "-p", "[redacted]"]),
+        (["docker", "run", "db", "mysqldump", "-phunter2"], ["docker", "run", "db", "mysqldump", "-p[redacted]"]),
+        (["ssh", "-p", "2222", "me@host"], ["ssh", "-p", "2222", "me@host"]),
+        (
+            ["srun", "-n", "4", "-p", "gpu", "python", "train.py", "-p", "hunter2"],
+            ["srun", "-n", "4", "-p", "gpu", "python", "train.py", "-p", "[redacted]"],
+        ),
+        (["python", "mkdir", "-p", "hunter2"], ["python", "mkdir", "-p", "[redacted]"]),
+        (["srun", "mysql", "-p", "1234"], ["srun", "mysql", "-p", "[redacted]"]),
+        (["mkdir", "-p", "ghp_" + "a1" * 18], ["mkdir", "-p", "[redacted]"]),
+        (["7z", "x", "-phunter2", "a.7z"], ["7z", "x", "-p[redacted]", "a.7z"]),
+        (
+            ["sh", "-c", "mkdir -p out; mysql -h db -phunter2 x | tee -p out/x"],
+            ["sh", "-c", "mkdir -p out; mysql -h db -p[redacted] x | tee -p out/x"],
+        ),
+        (
+            ["papermill", "a.ipynb", "b.ipynb", "-p", "data", "x", "-p", "api_token", "hunter2"],
+            ["papermill", "a.ipynb", "b.ipynb", "-p", "data", "x", "-p", "api_token", "[redacted]"],
+        ),
         (["curl", "-u", "me:hunter2", "h"], ["curl", "-u", "me:[redacted]", "h"]),
         (["docker", "run", "-u", "1000:1000"], ["docker", "run", "-u", "1000:1000"]),
         (["-eTOKEN=abc"], ["-eTOKEN=[redacted]"]),
@@ -95,5 +118,6 @@ def test_long_text_takes_no_long_time() -> None:
         "-----BEGIN PRIVATE KEY-----" * 5_000,
         "eyJ" * 60_000,
         "/" * 200_000,
+        "mysql -" * 30_000,
     ):
         redact(text)

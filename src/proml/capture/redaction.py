@@ -67,8 +67,23 @@ _USER_INFO = re.compile(
     r"([A-Za-z][A-Za-z0-9+.\-]{0,30}://)(?:[^/\s]{0,2000}@|[^/\s@:]{1,200}:(?!\d{1,5}/)[^\s@]{1,2000}@)"
 )
 # Programs whose -p is a password, also written in one word with it.
-_PASSWORD_BY_P = re.compile(r"(?:mysql|mariadb|sshpass|mongo|sqlcmd)[a-z\-]*")
-_NUMBERS = re.compile(r"[\d.,:eE+\-]*\d")
+_PROGRAMS_WITH_P = r"(?:mysql|mariadb|sshpass|mongo|sqlcmd|7z|rar|unrar)[a-z\-]{0,20}"
+_PASSWORD_BY_P = re.compile(_PROGRAMS_WITH_P)
+_SPACED_P = re.compile(
+    rf"""(?<![\w\-])({_PROGRAMS_WITH_P}\s(?:[^\n;|&]{{0,300}}?\s)?-p\s{{0,3}})("[^"]{{0,300}}"|'[^']{{0,300}}'|[^\s;|&'"]+)"""
+)
+# Programs whose -p is something else and which start no other program, whose -p it might be.
+_HARMLESS_P = frozenset(
+    (
+        *("cp", "declare", "git", "install", "ls", "lsof", "mkdir", "mkfifo", "mktemp", "patch", "pgrep", "ps", "read"),
+        *("rmdir", "rsync", "scp", "sftp", "tar", "top", "unzip"),
+        *("cargo", "conda", "kubectl", "mamba", "micromamba", "nmap", "papermill", "pytest", "snakemake", "tox", "tsc"),
+        *("sacct", "sbatch", "scancel", "sinfo", "squeue", "virtualenv"),
+    )
+)
+# As above, but their options end where the command begins that they start.
+_HARMLESS_LAUNCHERS = frozenset(("make", "nice", "salloc", "srun", "ssh", "sudo", "time", "uv", "uvx", "xargs"))
+_NUMBERS = re.compile(r"[\d.,:eE+\-]*\d(?:/(?:tcp|udp))?")
 _PARTS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SHAPES = re.compile(
     r"""
@@ -102,6 +117,7 @@ def redact(text: str) -> str:
     text = "".join(_redact_assignments(text))
     text = _SPACED.sub(lambda match: match[1] + REDACTED if _names_secret(match[2]) else match[0], text)
     text = _SPACED_LOGIN.sub(rf"\1\2{REDACTED}", text)
+    text = _SPACED_P.sub(rf"\1{REDACTED}", text)
     text = _SHAPES.sub(REDACTED, text)
     return _AWS_SECRET.sub(lambda match: REDACTED if _is_random(match[0]) else match[0], text)
 
@@ -109,18 +125,47 @@ def redact(text: str) -> str:
 def redact_command(argv: Sequence[str]) -> list[str]:
     """Returns a command line without secrets.
 
-    ``--password X``, ``--token=…``, ``-p X`` unless it is a number, ``-u NAME:X``, ``KEY=…``, URLs with credentials.
+    ``--password X``, ``--token=…``, ``-u NAME:X``, ``KEY=…``, URLs with credentials; ``-p X`` unless it is a number or
+    belongs to a program whose ``-p`` is known to mean something else.
     """
     return list(_redact_arguments(argv))
 
 
 def _redact_arguments(argv: Sequence[str]) -> Iterator[str]:
     before, takes_password = "", False
-    for argument in argv:
+    harmless = _harmless_until(argv)
+    for position, argument in enumerate(argv):
         # A wrapper such as env or docker may come first, so the program can be any word.
         takes_password = takes_password or bool(_PASSWORD_BY_P.fullmatch(argument.rpartition("/")[2]))
-        yield _redact_argument(argument, before, takes_password=takes_password)
+        if position > 1 and argv[position - 2] == "-p" and _names_secret(before):
+            yield REDACTED  # papermill -p password X
+        elif before == "-p" and not takes_password and (position < harmless or _NUMBERS.fullmatch(argument)):
+            yield redact(argument)  # a folder, a port, a partition, a probability
+        else:
+            yield _redact_argument(argument, before, takes_password=takes_password)
         before = argument
+
+
+def _harmless_until(argv: Sequence[str]) -> int:
+    """Returns up to which position ``-p`` belongs to a program that does not mean a password by it."""
+    if not argv:
+        return 0
+    program = argv[0].rpartition("/")[2]
+    if program in _HARMLESS_P:
+        return len(argv)
+    if program not in _HARMLESS_LAUNCHERS:
+        return 0
+    # A word that is no option may be the value of the one before it; two in a row begin the command.
+    words = (
+        position
+        for position in range(2, len(argv))
+        if not (argv[position].startswith("-") or _is_option(argv[position - 1]))
+    )
+    return next(words, len(argv))
+
+
+def _is_option(argument: str) -> bool:
+    return argument.startswith("-") and "=" not in argument
 
 
 def _redact_argument(argument: str, before: str, *, takes_password: bool) -> str:
@@ -128,7 +173,7 @@ def _redact_argument(argument: str, before: str, *, takes_password: bool) -> str
     option = _OPTION.fullmatch(before)
     login = _LOGIN.fullmatch(argument) if _LOGIN_OPTION.fullmatch(before) else None
     name, separator, _ = argument.partition("=")
-    if option and not _OPTION.fullmatch(argument) and _is_password(argument, option[1], takes_password=takes_password):
+    if option and not _OPTION.fullmatch(argument) and (option[1] == "p" or _names_secret(option[1])):
         shown = REDACTED
     elif login:
         shown = f"{login[1]}{REDACTED}"
@@ -139,12 +184,6 @@ def _redact_argument(argument: str, before: str, *, takes_password: bool) -> str
     else:
         shown = redact(argument)
     return shown
-
-
-def _is_password(argument: str, option: str, *, takes_password: bool) -> bool:
-    if option == "p":
-        return takes_password or not _NUMBERS.fullmatch(argument)  # a port, a probability
-    return _names_secret(option)
 
 
 def _redact_assignments(text: str) -> Iterator[str]:

@@ -141,10 +141,10 @@ class _Observing:
         return self._observation.environment(os.environ) if self._observation else os.environ
 
     def finish(self, argv: Sequence[str], declared: Declared, *, succeeded: bool) -> None:
-        observation = self._observation
-        if observation:
+        observation, folder = self._observation, self._run.folder
+        if observation and folder:
             published = [path for _, path in declared.publishes] if succeeded else []
-            known = Known(_real(declared.uses), _real(published))
+            known = Known(folder.parents[1], _real(declared.uses), _real(published))
             self._run._record_observed(lambda: observation.finish(argv, known))  # noqa: SLF001 - as above
 
     def _configure(self, folder: Path) -> tuple[()]:

@@ -1,7 +1,9 @@
 """From what was seen to facts of a run: which files were read and written, with digests as far as these are true.
 
-What a file's digest is now says what was read only if the file has not changed since. Else it is named without one, and
-why. Files that the run wrote first and read later are its own products, not inputs.
+What a file's digest is now says what was read only if the file has not changed since. If it has, the cache of digests
+may still know what it was when it was read, because it was hashed before; else it is named without a digest, and why.
+(Hashing it in the program, before it is overwritten, would take the program's time, and closing it there would drop the
+program's own locks on it.) Files that the run wrote first and read later are its own products, not inputs.
 """
 
 from __future__ import annotations
@@ -10,17 +12,22 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from proml.adapters.digest_cache import open_digest_cache
 from proml.capture.observed.reading import stamp_of
+from proml.capture.usage import content_of
 from proml.capture.values import label
 from proml.core.digest import format_digest
 from proml.errors import ContentError
-from proml.hashing import hash_path
+from proml.hashing import known_content
+from proml.listing import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     from proml.capture.observed.filtering import Filter
     from proml.capture.observed.reading import Seen, Stamp, Touch
+    from proml.hashing import Hashed
 
 ROLE = "observed"
 """Role of inputs that nobody declared."""
@@ -46,12 +53,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was declared, and is not said again.
+    """What was declared, and is not said again; and what was hashed before.
 
     Attributes:
+        dot: ``.proml/`` of the working folder, whose cache of digests is used.
         used: Files and folders, as ``os.path.realpath``.
         published: As above.
     """
+
+    dot: Path
 
     used: Collection[str] = ()
     published: Collection[str] = ()
@@ -134,13 +144,26 @@ class _Describing:
         is_product = written is not None and written.moment < touch.moment and (is_output or now is None)
         if is_product or _is_within(os.path.realpath(path), self._known.used):
             return
-        if now != touch.stamp:
+        found = self._hashed(path, now) if now == touch.stamp else self._remembered(path, touch.stamp)
+        if found and path.endswith(_CODE):
+            self._made.code.append(found)
+        elif found:
+            self._made.uses.append({"role": ROLE, **found})
+        elif now != touch.stamp:
             self._without_digest(path, GONE if now is None else CHANGED)
-        elif found := self._hashed(path, now):
-            if path.endswith(_CODE):
-                self._made.code.append(found)
-            else:
-                self._made.uses.append({"role": ROLE, **found})
+
+    def _remembered(self, path: str, stamp: Stamp | None) -> dict[str, object] | None:
+        """Returns what a file was that changed since it was read, if it was hashed before and not since."""
+        cache = open_digest_cache(self._known.dot)
+        if cache is None or stamp is None:
+            return None
+        try:
+            device = os.stat(path if os.path.lexists(path) else os.path.dirname(path)).st_dev  # noqa: PTH116, PTH120 - text
+        except OSError:
+            return None
+        identity = Identity(0, device, stamp.inode, stamp.size_bytes, stamp.mtime_ns, stamp.ctime_ns)
+        hashed = known_content(path, identity, cache)
+        return {"path": self._chosen.shown(path), **_content(hashed)} if hashed else None
 
     def _output(self, path: str) -> None:
         if _is_within(os.path.realpath(path), self._known.published):
@@ -168,9 +191,9 @@ class _Describing:
         if now.size_bytes <= self._left_bytes:
             self._left_bytes -= now.size_bytes
             try:
-                manifest = hash_path(path)
+                hashed = content_of(path, self._known.dot)
                 if expected is None or stamp_of(path) == expected:
-                    return {**shown, "content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes}
+                    return shown | _content(hashed)
                 why = CHANGED
             except ContentError as error:
                 why = label(error.message)
@@ -184,6 +207,11 @@ class _Describing:
 
     def _leave_out(self, why: str) -> None:
         self._made.left_out[why] = self._made.left_out.get(why, 0) + 1
+
+
+def _content(hashed: Hashed) -> dict[str, object]:
+    manifest = hashed.manifest
+    return {"content": format_digest(manifest.digest), "size_bytes": manifest.size_bytes, **hashed.mark()}
 
 
 def _is_within(path: str, declared: Collection[str]) -> bool:
