@@ -5,9 +5,11 @@ python -m tools.mutants                # the standard operators; continues a run
 python -m tools.mutants --all          # every operator of tools/mutations.py
 python -m tools.mutants --list         # describe the mutants, run nothing
 python -m tools.mutants --forge-only   # do not try survivors on the Python tests
+python -m tools.mutants --laws         # only break the laws of contracts/laws.toml, each for the suite named there
 
 Everything happens in copies under .cache/mutants. Exits with 1 if a mutant survives that contracts/mutants.toml does
-not explain. What a mutant costs in gas, its code's hash and size kill none: those tests are left out.
+not explain, or a suite does not notice that its law is broken. What a mutant costs in gas, its code's hash and size
+kill none: those tests are left out.
 """
 
 from __future__ import annotations
@@ -24,19 +26,22 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
+from tools.laws import Suites, laws
+from tools.laws import fingerprint as fingerprint_of_laws
 from tools.mutations import MARK, SWITCH, SWITCH_TEXT, Mutant, Mutator
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "mutants"
 SCRATCH = CACHE / "contracts"
 RESULTS = CACHE / "results.json"
+NOTICED = CACHE / "laws.json"
 EXPLAINED = ROOT / "contracts" / "mutants.toml"
 # Interfaces have no code; the EIP-712 strings are constants that the tests' own encoder repeats.
 LEFT_OUT = {"IWorkspace.sol", "IWorkspaceFactory.sol", "TypedData.sol"}
 STANDARD = re.compile(
-    r"guard dropped|part dropped|write dropped|constant|shift|number|event not|[<>]=? turned|\+\+|--|~"
+    r"guard dropped|part dropped|write dropped|mask dropped|constant|shift|number|event not|[<>]=? turned|\+\+|--|~"
 )
-_NOT_TESTED = "Gas|committed|code_fits|snapshot"
+NOT_TESTED = ("test_all_workspaces_have_the_committed_code", "test_the_code_fits")
 # Compiling fast matters here, size does not.
 _QUICKLY = """
 code_size_limit = 1000000
@@ -91,17 +96,22 @@ def prepare(*, everything: bool) -> Mutator:
     if not (SCRATCH / "node_modules").exists():
         (SCRATCH / "node_modules").symlink_to(ROOT / "contracts" / "node_modules")
     shutil.copytree(ROOT / "src", CACHE / "src", dirs_exist_ok=True)
-    config = (ROOT / "contracts" / "foundry.toml").read_text(encoding="utf-8")
-    config = config.replace("isolate = true", "isolate = false").replace("\n[fuzz]", _QUICKLY, 1)
-    (SCRATCH / "foundry.toml").write_text(config, encoding="utf-8")
+    (SCRATCH / "foundry.toml").write_text(config(), encoding="utf-8")
     mutator = instrument(set())
-    skipped = set() if everything else {m.key for m in mutator.mutants if not STANDARD.match(m.operator)}
+    wanted = {law.mutant(mutator.mutants).key for law in laws()}
+    skipped = set() if everything else {m.key for m in mutator.mutants if not STANDARD.match(m.operator)} - wanted
     while True:
         mutator = instrument(skipped)
         refused = _refused(mutator)
         if not refused:
             return mutator
         skipped |= refused
+
+
+def config() -> str:
+    """Forge's configuration for many mutants: quick to compile, whatever the size of the code."""
+    text = (ROOT / "contracts" / "foundry.toml").read_text(encoding="utf-8")
+    return text.replace("isolate = true", "isolate = false").replace("\n[fuzz]", _QUICKLY, 1)
 
 
 def _refused(mutator: Mutator) -> set[str]:
@@ -141,11 +151,18 @@ class Bench:
                 kept.write_text(text, encoding="utf-8")
             self.texts.append(kept.read_text(encoding="utf-8"))
 
+    def code(self, number: int) -> str:
+        """The creation code of the workspace with a mutant."""
+        built = json.loads(self.texts[0])["bytecode"]["object"]
+        return str(built).replace(MARK, f"{number:064x}")
+
     def run(self, number: int) -> str:
         """Tests a mutant (0: none) and returns the test that killed it, or nothing."""
         for path, text in zip(self.paths, self.texts, strict=True):
             path.write_text(text.replace(MARK, f"{number:064x}"), encoding="utf-8")
-        ran = forge("test", "--fail-fast", "--no-match-test", _NOT_TESTED, "--no-match-contract", "Gas")
+        ran = forge(
+            "test", "--fail-fast", "--no-match-test", f"^({'|'.join(NOT_TESTED)})$", "--no-match-contract", "Gas"
+        )
         failed = re.search(r"\[FAIL[^\n]*\] (\w+)\(", ran.stdout)
         if ran.returncode == 0:
             return ""
@@ -207,6 +224,27 @@ def test_all(mutator: Mutator, *, forge_only: bool) -> dict[str, str]:
     return {mutant.key: results[mutant.key] for mutant in mutator.mutants}
 
 
+def break_laws(mutator: Mutator) -> int:
+    """Has each law's suite notice that the law is broken; prints what it said, and returns how many did not."""
+    state = json.loads(NOTICED.read_text()) if NOTICED.exists() else {}
+    noticed: dict[str, str] = state["noticed"] if state.get("of") == fingerprint_of_laws() else {}
+    bench, suites, missed = Bench(), Suites(config()), 0
+    for law in laws():
+        mutant = law.mutant(mutator.mutants)
+        key = f"{law.suite} {law.law} {mutant.key}"
+        if key not in noticed:
+            noticed[key] = suites.notice(law, bench.code(mutant.number))
+            NOTICED.write_text(json.dumps({"of": fingerprint_of_laws(), "noticed": noticed}, indent=1))
+        missed += not noticed[key]
+        print(f"{law.suite}: {law.law}\n      {_change(mutant)}\n      {noticed[key] or 'NOT NOTICED'}", flush=True)
+    print(f"{len(laws())} times a law was broken: {missed} not noticed by the suite that should")
+    return missed
+
+
+def _change(mutant: Mutant) -> str:
+    return f"{mutant.file}:{mutant.line}  {mutant.operator}: {' '.join(mutant.before.split())[:160]}"
+
+
 def report(mutator: Mutator, results: dict[str, str]) -> int:
     """Prints the table and the counts; returns the exit code."""
     known = explained()
@@ -232,7 +270,7 @@ def _who(killer: str) -> str:
 def main(words: list[str]) -> int:
     """Runs the program."""
     parser = argparse.ArgumentParser(prog="mutants")
-    for option in ("--all", "--list", "--forge-only"):
+    for option in ("--all", "--list", "--forge-only", "--laws"):
         parser.add_argument(option, action="store_true")
     chosen = parser.parse_args(words)
     mutator = prepare(everything=chosen.all)
@@ -241,8 +279,11 @@ def main(words: list[str]) -> int:
             print(mutant.key, f"{mutant.file}:{mutant.line}", mutant.operator, "|", " ".join(mutant.after.split()))
         print(len(mutator.mutants), "mutants")
         return 0
+    if chosen.laws:
+        return min(1, break_laws(mutator))
     print(f"{len(mutator.mutants)} mutants", flush=True)
-    return report(mutator, test_all(mutator, forge_only=chosen.forge_only))
+    survived = report(mutator, test_all(mutator, forge_only=chosen.forge_only))
+    return max(survived, min(1, break_laws(mutator)))
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ class _Source:
             first = self.plain.index(";", opened) + 1
             self.expression(first + 1, self.plain.index(";", first), variants)
         else:
-            self.condition(opened + 1, closed - 1, guard=self.plain.startswith("revert", after))
+            self.condition(opened + 1, closed - 1, guard=bool(re.match(r"\{?\s*revert\b", self.plain[after:])))
         end = self.statement(after)
         following = self.skip(end)
         if self.plain.startswith("else", following):
@@ -241,9 +241,11 @@ def variants(text: str) -> Iterator[tuple[str, str]]:
         end = close(text, found.end() - 1)
         inner = text[found.end() : end - 1]
         yield "mask narrowed", f"{text[: found.end()]}uint{int(found[1]) - 8}({inner}){text[end - 1 :]}"
-    for found in re.finditer(r"abi\.encode\(", text):
-        for before, after in arguments(text, found.end() - 1, ("",)):
+    for found in re.finditer(r"abi\.encode\(|hashOf\(", text):
+        instead = "0" if found[0] == "hashOf(" else ""  # there is one hashOf for each number of words
+        for before, after in arguments(text, found.end() - 1, (instead,)):
             yield f"not hashed: {before}", after
+    yield from masks_dropped(text)
 
 
 def statement_variants(text: str) -> Iterator[tuple[str, str]]:
@@ -253,7 +255,7 @@ def statement_variants(text: str) -> Iterator[tuple[str, str]]:
         for before, after in arguments(text, text.index("("), ("0", "address(0)", "false")):
             yield f"event without {before}", after
         return
-    yield "write dropped" if " = " in text or "++" in text else "call dropped", ""
+    yield "write dropped" if re.search(r" [&|+-]?= ", text) or "++" in text else "call dropped", ""
     for operator, after in variants(text):
         if operator not in {"++ dropped", "-- dropped"}:
             yield operator, after
@@ -267,6 +269,14 @@ def parts_dropped(text: str) -> Iterator[tuple[str, str]]:
             for place, part in enumerate(parts):
                 rest = f" {joint} ".join(p.strip() for i, p in enumerate(parts) if i != place)
                 yield f"part dropped: {' '.join(part.split())}", rest
+
+
+def masks_dropped(text: str) -> Iterator[tuple[str, str]]:
+    """Yields a number without each of those that & joins at its top; comparisons and the like are left as they are."""
+    masks = split(text, "&")
+    if len(masks) > 1 and not re.search(r"&&|[|]|[=!<>&]=|[^<>][<>] | = ", text):
+        for place, mask in enumerate(masks):
+            yield f"mask dropped: {' '.join(mask.split())}", "&".join(masks[:place] + masks[place + 1 :]).strip()
 
 
 def arguments(text: str, opened: int, instead: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from proml.core.events import Event, decode_event
 from proml.core.interface import fields, selector
 from proml.core.messages import domain_separator, session_consent_hash, typed_hash
 from proml.core.operation import (
+    ZERO,
     ZERO_ADDRESS,
     Endorsement,
     Grant,
@@ -209,6 +210,23 @@ class Arena:
         """Compares all that the model holds, as if all had changed just now."""
         state = self.states[contract]
         self.compare(contract, State(state.chain_id, state.contract), state)
+
+    def compare_absent(self, contract: str, accounts: Sequence[str], artefacts: Sequence[bytes]) -> None:
+        """Compares what the contract answers about accounts and artefacts that the model holds nothing of."""
+        state = self.states[contract]
+        for account in accounts:
+            if account not in state.members:
+                self._expect(contract, {("memberOf", account): (0, 0)})
+            if account not in state.sessions:
+                self._expect(contract, {("sessionOf", account): (ZERO_ADDRESS, 0, ZERO, 0)})
+            if account not in state.anchors:
+                self._expect(contract, {("anchorHeadOf", account): (ZERO,)})
+            if account not in state.nonces:
+                self._expect(contract, {("nonceOf", account): (0,)})
+        for key in artefacts:
+            if key not in state.artefacts:
+                answers = {("headOf", key): (ZERO,), ("usableAt", key, key): (False,), ("revoked", key): (False,)}
+                self._expect(contract, answers)
 
     def compare_proposal(self, contract: str, proposal: Proposal) -> None:
         """Compares a proposal's id, approvals and whether it was carried out."""

@@ -307,7 +307,8 @@ def _place(call: _Call, used: Input) -> State | None:
 def _is_evidence(state: State, subject: Artefact, used: Input, lifecycle: int) -> bool:
     found = state.artefacts.get(used.artefact)
     return (
-        used.workspace in (ZERO_ADDRESS, state.contract)
+        # Open: whether this workspace's own address says "this one" too. As evidence it does not.
+        used.workspace == ZERO_ADDRESS
         and found is not None
         and found.lifecycle == lifecycle
         and state.usable_at(used.artefact, used.head)
@@ -358,6 +359,7 @@ def _grant(call: _Call, grant: Grant) -> Outcome:
     broken.settle()
     allowed = (
         session.key not in state.members
+        and session.key != ZERO_ADDRESS
         and session.roles
         and not session.roles & ~member.roles
         and session.expires > call.around.now

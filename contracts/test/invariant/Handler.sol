@@ -3,13 +3,12 @@ pragma solidity ^0.8.28;
 
 import {IWorkspace} from "../../src/IWorkspace.sol";
 import {Typed} from "../Typed.sol";
-import {Sender} from "./Sender.sol";
+import {Governors} from "./Governors.sol";
 
 /// @dev The operations that the fuzzer calls, each with one number from which it draws everything. Most draws are
 ///      legal, as far as the ghost knows; every eighth or so is of the wrong person, on an old head, by a wrong rule.
-contract Handler is Sender {
+contract Handler is Governors {
     bytes32[] private _heads; // that some artefact had
-    IWorkspace.Proposal[] private _proposals;
 
     constructor() {
         vm.warp(START);
@@ -56,28 +55,46 @@ contract Handler is Sender {
         _transited(_account(by), t);
     }
 
-    /// @dev Two transitions in one operation: of one log, the second on the first's head, or of two artefacts.
+    /// @dev Transitions in one operation: two of one log, the second on the first's head, or of two artefacts, or one.
     function transitions(uint256 seed) external draws(seed) {
         IWorkspace.Transition[] memory all = new IWorkspace.Transition[](2);
         uint256 by;
         (all[0], by) = _drawTransition();
+        for (uint256 i; i < 6 && !_fits(by, all[0]) && !_odd(6); ++i) {
+            (all[0], by) = _drawTransition();
+        }
         if (_kept[all[0].artefact].lifecycle == LOG && all[0].rule == 0 && !_odd(3)) {
             all[1] = abi.decode(abi.encode(all[0]), (IWorkspace.Transition));
             if (!_odd(12)) all[1].expectedHead = _headAfter(_account(by), all[0]);
         } else {
             (all[1],) = _drawTransition();
-            for (uint256 i; i < 6 && (all[1].artefact == all[0].artefact || !_has(by, all[1])); ++i) {
+            for (uint256 i; i < 12 && (all[1].artefact == all[0].artefact || !_fits(by, all[1])); ++i) {
                 (all[1],) = _drawTransition();
+            }
+            bool bad = all[1].artefact == all[0].artefact || !_fits(by, all[1]);
+            if (bad && !_odd(4)) {
+                IWorkspace.Transition memory first = all[0];
+                all = new IWorkspace.Transition[](1);
+                all[0] = first;
             }
         }
         if (!_send("transitions", by, abi.encodeCall(ws.transitions, (all)))) return;
-        _transited(_account(by), all[0]);
-        _transited(_account(by), all[1]);
+        for (uint256 i; i < all.length; ++i) {
+            _transited(_account(by), all[i]);
+        }
     }
 
-    function _has(uint256 by, IWorkspace.Transition memory t) private view returns (bool) {
-        IWorkspace.Rule[] memory rules = lifecycles()[_kept[t.artefact].lifecycle - 1].rules;
-        return may(_account(by), rules[t.rule % rules.length].roles, t.artefact);
+    /// @dev Whether a transition starts where the artefact is, and this is the right person for it.
+    function _fits(uint256 by, IWorkspace.Transition memory t) private view returns (bool) {
+        Kept storage k = _kept[t.artefact];
+        IWorkspace.Rule[] memory rules = lifecycles()[k.lifecycle - 1].rules;
+        IWorkspace.Rule memory rule = rules[t.rule % rules.length];
+        (address member,,) = standing(_account(by));
+        if (t.expectedHead != k.head || (rule.from != k.state && (rule.from != 255 || k.finalHead != 0))) return false;
+        if (_now < k.time + rule.minDelay || (rule.guards & 4 != 0) != (t.content != 0)) return false;
+        if (rule.guards & 1 != 0 && member != k.owner) return false;
+        if (rule.guards & 2 != 0 && _people[member].organisation == _people[k.owner].organisation) return false;
+        return may(_account(by), rule.roles, t.artefact);
     }
 
     /// @dev The bystander's own life: so that votes on its artefact become void.
@@ -254,51 +271,5 @@ contract Handler is Sender {
         _now += _draw(2 hours);
         if (_odd(3)) _bystand();
         _tally("wait", true);
-    }
-
-    // ------------------------------------------------------------------------------------------------ governance
-
-    /// @dev Approves an open proposal, the same with other bytes, or a new one.
-    function govern(uint256 seed) external draws(seed) {
-        uint256 count = _proposals.length;
-        if (count == 0 || _odd(3)) _proposals.push(_drawProposal());
-        else count = _odd(6) ? _draw(count) : count - 1;
-        IWorkspace.Proposal memory p = _proposals[count];
-        if (_odd(16)) p.data = _drawProposal().data;
-        if (_odd(30)) p.action = uint8(_draw(7));
-        bytes32 id = keccak256(abi.encode(_epoch, p.action, p.salt, p.data));
-        uint256 by = _oneWho(ADMIN, 0);
-        for (uint256 i; i < 8 && (by >= MEMBERS || _approved[id][organisation(by)]); ++i) {
-            by = _oneWho(ADMIN, 0);
-        }
-        if (_odd(3)) {
-            (uint256 nonce, uint256 deadline) = _next(by);
-            if (!_relay(by, abi.encodeCall(ws.governFor, (p, _signed(by, Typed.govern(p, nonce, deadline)))))) return;
-        } else if (!_send("govern", by, abi.encodeCall(ws.govern, (p)))) {
-            return;
-        }
-        _governed(_account(by), p);
-    }
-
-    function _drawProposal() private returns (IWorkspace.Proposal memory p) {
-        p.salt = bytes32(_proposals.length);
-        p.action = uint8(1 + _draw(5));
-        if (p.action == 1) {
-            uint256 who = _odd(8) ? PEOPLE - 1 : _draw(MEMBERS);
-            uint16 roles = _odd(8) ? 0 : foundingRoles(who % MEMBERS) ^ uint16(_odd(2) ? 0 : 1 << _draw(5));
-            uint16 org = _odd(10) ? uint16(_draw(4)) : organisation(who);
-            p.data = abi.encode(IWorkspace.Member(_account(who), org, roles));
-        } else if (p.action == 2) {
-            p.data = abi.encode(uint8(_odd(10) ? _draw(6) : 1 + _draw(3)));
-        } else if (p.action == 3) {
-            p.data = abi.encode(lifecycles()[_draw(2)]);
-        } else if (p.action == 4) {
-            bytes32[] memory all = new bytes32[](1);
-            all[0] = _artefacts[_artefacts.length - 1];
-            if (all[0] == QUIET_ARTEFACT) all[0] = 0;
-            p.data = abi.encode(_kept[all[0]].owner, _account(_draw(MEMBERS)), all);
-        } else {
-            p.data = abi.encode(_account(FIRST_KEY + _draw(KEYS)));
-        }
     }
 }
