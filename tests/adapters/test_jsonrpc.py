@@ -217,11 +217,11 @@ def test_no_url_is_refused() -> None:
 
 
 def test_a_node_that_takes_too_long_is_unreachable_in_time(node: LyingNode, ledger: JsonRpcLedger) -> None:
-    node.answers["eth_getCode"] = Raw(b"{}", pause_s=2)
+    node.answers["eth_getCode"] = Raw(b"{}", pause_s=4)
     start = time.monotonic()
     with pytest.raises(UnreachableError, match=r"0\.6 s"):
         ledger.code(ADDRESS)
-    assert time.monotonic() - start < 1.8
+    assert time.monotonic() - start < 3.8
 
 
 def test_a_node_is_used_again_after_it_failed(node: LyingNode, ledger: JsonRpcLedger) -> None:

@@ -118,7 +118,7 @@ def test_what_git_does_not_tell_is_left_out(
         monkeypatch.setattr(code, "GIT_DEADLINE_S", 0.3)
     start = time.monotonic()
     assert describe_git(folder) is None
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20  # git would sleep for 30
 
 
 def test_a_detached_head_has_no_branch(repository: Path) -> None:

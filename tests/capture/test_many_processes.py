@@ -147,6 +147,7 @@ def launch(here: Recorded, restart: int = 0, size: int = 4) -> list[subprocess.P
     (here.root / "data.csv").write_text("data")
     (here.root / "model.pt").write_text("model")
     job = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29512", "TORCHELASTIC_RUN_ID": "none"}
+    job |= {"PROML_NO_CACHE": "1"}  # else it depends on how long the ranks take whether the cache knows the data
     job |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "TORCHELASTIC_RESTART_COUNT": str(restart)}
     ranks = [start(here, RANK, **job, RANK=str(n), LOCAL_RANK=str(n)) for n in range(size)]
     for rank in ranks:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +21,6 @@ from proml.errors import ProMLError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pytest
     from tests.cli.conftest import Person
@@ -194,13 +195,24 @@ def test_a_closed_pipe_is_quiet(alone: Person) -> None:
     assert process.wait() == 0
 
 
+def wait_until_open(pid: int, path: Path) -> None:
+    """Waits until a process has opened a file."""
+    ends = time.monotonic() + 120
+    while time.monotonic() < ends:
+        with contextlib.suppress(OSError):  # the process opens and closes others meanwhile
+            if path in [descriptor.readlink() for descriptor in Path(f"/proc/{pid}/fd").iterdir()]:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{path} was not opened within 120 s")
+
+
 def test_ctrl_c_ends_a_real_process_with_130_and_no_traceback(newcomer: Callable[[str], Person]) -> None:
     person = newcomer("patient")
     person("init")
     (person.folder / "big").write_bytes(b"")
     os.truncate(person.folder / "big", 40 << 30)
     process = start(person, "act", "big", "collect", "big", "--kind", "source")
-    time.sleep(3)
+    wait_until_open(process.pid, person.folder / "big")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130, err

@@ -511,7 +511,8 @@ class History(RuleBasedStateMachine):
         seen.update(["performed"] if broken is None else ["refused", *(r.error for r in broken if len(broken) == 1)])
 
 
-@pytest.mark.timeout(0 if DEEP else 300)
+@pytest.mark.slow
+@pytest.mark.timeout(0 if DEEP else 1800)
 def test_contract_and_model_agree_on_every_call() -> None:
     begun_company()  # importing the EVM raises Python's recursion limit, which Hypothesis must not see happen
     run_state_machine_as_test(History, settings=PROFILE)

@@ -100,7 +100,7 @@ def test_commands_print_what_the_document_says(document: Path, tmp_path: Path) -
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
         printed = run.stdout if run.stdout.endswith("\n") or not run.stdout else run.stdout + "\n"
         where = f"{document.name}:{command.line}: $ {command.text}"

@@ -337,6 +337,7 @@ def test_bytes_that_are_no_record_are_found(world: World) -> None:
     assert codes(verify_name(witnesses(world), "x"), "error") == ["record-invalid"]
 
 
+@pytest.mark.slow
 def test_a_manifest_too_large_for_a_record_is_read_from_the_store(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
