@@ -18,7 +18,7 @@ from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.adapters.store_folder import FolderStore
 from proml.capture import observe, processes, run_folder
 from proml.capture.gathering import Gathered, Placed, gather
-from proml.capture.journal import segments, writers
+from proml.capture.journal import has_left, segments, writers
 from proml.capture.observed.describing import ROLE
 from proml.capture.run_folder import Ending, Extent, Start
 from proml.config import Folder
@@ -123,8 +123,9 @@ def at_work(folder: Path, *, unknown: bool = True) -> bool:
         folder: The run's folder.
         unknown: The answer for a process of another machine or container.
     """
+    # Each rank of a job asks when it leaves: the whole journal would be read as often as there are ranks.
     parts = segments(folder)
-    left = {fact.get("journal") for fact in gather(parts).leaves}
+    left = {writer.get("journal") for writer in writers([part for part in parts if has_left(part)])}
     alive = (processes.is_alive(writer) for writer in writers(parts) if writer.get("journal") not in left)
     return any(unknown if answer is None else answer for answer in alive)
 
@@ -275,7 +276,8 @@ class _Making:
             run["exit_status"] = self._ending.exit_status
         if self._ending.exception:
             run["exception"] = dict(self._ending.exception)
-        ranks = sorted(member["rank"] for member in self.gathered.members if isinstance(member.get("rank"), int))
+        # A process that starts the run again joins it again.
+        ranks = sorted({member["rank"] for member in self.gathered.members if isinstance(member.get("rank"), int)})
         if ranks and self.start.shared:
             run.pop("rank", None)
             run["ranks"] = ranks

@@ -33,11 +33,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".jsonl"
+CLOSING = "closing.json"
+"""Is in the run's folder once the run has ended; what is written after that is in no record."""
 ENDED = "the run has ended; nothing more can be recorded in it."
+LATE = "what a process recorded after the run had ended is in the run's journal and in no record."
+WAIT = "Let the process that started the run wait for its children before it ends the run."
 _CLOSED = -1
 _FIRST_DESCRIPTOR = 512  # out of the way of programs that close and reuse the lowest descriptors
 _NAMES_LIMIT = 4096
 _SHORT_INTEGER = 1 << 1000
+_TAIL_BYTES = 1 << 16
+_LEAVE, _PROCESS = b'{"f":"leave"', b'{"f":"process"'
 _time_ns = time.time_ns
 _write = os.write
 
@@ -67,6 +73,7 @@ class Journal:
         self.token = os.urandom(8).hex()
         self._descriptor = _CLOSED
         self._closed = False
+        self._outlives = False  # a fork that goes on when the run has ended would write for nobody
         self._lock = threading.RLock()
         self._prefixes: dict[str, str] = {}
         self._open_segment()
@@ -99,6 +106,8 @@ class Journal:
         else:
             if written != len(line):
                 self._abandon_segment(OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes could be written"))
+            if self._outlives:
+                self._check_not_ended()
 
     def write(self, kind: str, fact: Mapping[str, object]) -> None:
         """Writes a fact; it is durable against SIGKILL when this returns.
@@ -115,6 +124,8 @@ class Journal:
         else:
             if written != len(line):
                 self._abandon_segment(OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes could be written"))
+            if self._outlives:
+                self._check_not_ended()
 
     def sync(self) -> None:
         """Writes back to the disk what the kernel holds."""
@@ -134,6 +145,7 @@ class Journal:
         """Lets go of the parent's segment, in a process that was just forked; the next fact opens one of its own."""
         self._lock = threading.RLock()  # another thread of the parent may have held it
         self._role, self.token = "worker", os.urandom(8).hex()
+        self._outlives = True
         descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor != _CLOSED:
             os.close(descriptor)
@@ -169,6 +181,13 @@ class Journal:
             self._open_segment()
             if _write(self._descriptor, line) != len(line):
                 self._abandon_segment(OSError(errno.ENOSPC, "the line could not be written whole"))
+        if self._outlives:
+            self._check_not_ended()
+
+    def _check_not_ended(self) -> None:
+        """Raises if the run has ended; after writing, so that either this sees the end or the end sees the line."""
+        if os.path.exists(f"{self._folder}/{CLOSING}"):  # noqa: PTH110 - a third of the time, and for each observation
+            raise UsageError(LATE, hint=WAIT)
 
     def _abandon_segment(self, error: OSError) -> None:
         """Leaves a segment whose last line was cut short, so that the next line does not continue it."""
@@ -218,6 +237,20 @@ def facts(segment: Segment) -> Iterator[dict[str, object]]:
 def writers(parts: Sequence[Segment]) -> list[dict[str, object]]:
     """Returns the first line of each segment: which process wrote it."""
     return [fact for part in parts for fact in [next(facts(part), {})] if fact.get("f") == "process"]
+
+
+def has_left(segment: Segment) -> bool:
+    """Tells whether a segment's writer has left the run, which is the last that it says; reads the end alone."""
+    with segment.path.open("rb") as file:
+        file.seek(max(0, segment.size_bytes - _TAIL_BYTES))
+        return any(line.startswith(_LEAVE) for line in file.read(_TAIL_BYTES).splitlines())
+
+
+def written_after(segment: Segment) -> bool:
+    """Tells whether something was recorded in a segment behind where it counts."""
+    with segment.path.open("rb") as file:
+        file.seek(segment.size_bytes)
+        return any(not line.startswith((_LEAVE, _PROCESS)) for line in file)
 
 
 def fact_line(kind: str, fact: Mapping[str, object], time_ns: int) -> bytes:

@@ -279,10 +279,12 @@ class Run:
         journal.close()
         if membership.owner:
             closing.close(membership.folder, ending)
-        elif not membership.shared or not closing.close_if_last(membership.folder, expected=membership.expected):
-            return
-        if membership.on_closed:
+        is_closed = membership.owner or (
+            membership.shared and closing.close_if_last(membership.folder, expected=membership.expected)
+        )
+        if is_closed and membership.on_closed:
             membership.on_closed(membership.folder)
+        run_folder.check_not_outlived(membership.folder)
 
     def _restore_environment(self) -> None:
         if os.environ.get("PROML_RUN") == str(self._membership.folder):

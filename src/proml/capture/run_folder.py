@@ -22,14 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from proml.capture.journal import Segment, segments
+from proml.capture.journal import CLOSING, LATE, WAIT, Segment, segments, written_after
 from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 START = "run.json"
-CLOSING = "closing.json"
 CLOSED = "closed.json"
 CONTENTS = "contents"
 _NEW = ".new-"
@@ -171,6 +170,20 @@ def read_extent(folder: Path) -> Extent:
         return Extent(Ending(**value), parts)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder / CLOSING, error) from error
+
+
+def check_not_outlived(folder: Path) -> None:
+    """Checks that nothing was recorded in a run after it had ended, if it has.
+
+    Raises:
+        UsageError: A process did, which is in no record then.
+    """
+    if not is_sealed(folder):
+        return
+    counted = {part.path.name: part.size_bytes for part in read_extent(folder).segments}
+    found = [Segment(part.path, counted.get(part.path.name, 0)) for part in segments(folder)]
+    if any(map(written_after, found)):
+        raise UsageError(LATE, hint=WAIT)
 
 
 def is_sealed(folder: Path) -> bool:
