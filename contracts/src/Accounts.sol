@@ -4,21 +4,13 @@ pragma solidity ^0.8.28;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {hashOf} from "./Assembly.sol";
 import {IWorkspace} from "./IWorkspace.sol";
 import {TypedData} from "./TypedData.sol";
-import {AccountWord, packSession, packSigned} from "./Words.sol";
+import {AccountWord, ActorWord, packActor, packSession, packSessionActor, packSigned} from "./Words.sol";
 
 /// @title  Who may act: members, their session keys, and the messages they sign for others to send.
 abstract contract Accounts is IWorkspace {
-    /// @dev Who acts in an operation: the member, the account that signed, and what it may do now.
-    struct Actor {
-        address member;
-        address key;
-        uint16 roles;
-        bytes32 scope;
-        AccountWord account; // the member's
-    }
-
     mapping(address account => AccountWord) internal _accounts;
     mapping(address key => bytes32 artefact) private _scopes;
     mapping(address signer => uint256) private _nonces;
@@ -61,57 +53,29 @@ abstract contract Accounts is IWorkspace {
 
     // --------------------------------------------------------------------------------------------- operations
 
-    /// @dev The actor behind an account that signed: a member, or the member that a session key acts for.
-    function _actor(address key) internal view returns (Actor memory actor) {
-        AccountWord word = _accounts[key];
-        actor.key = key;
-        actor.roles = word.rolesOf();
-        if (word.isMember()) {
-            (actor.member, actor.account) = (key, word);
-            if (actor.roles == 0) revert NotAMember(key);
-        } else {
-            if (word.isNobody()) revert NotAMember(key);
-            if (word.expiresOf() <= block.timestamp) revert SessionEnded(key, word.expiresOf());
-            actor.member = word.memberOf();
-            actor.account = _accounts[actor.member];
-            if (actor.account.rolesOf() == 0) revert NotAMember(actor.member);
-            actor.roles &= actor.account.rolesOf();
-            if (word.isScoped()) actor.scope = _scopes[key];
-        }
-    }
-
-    /// @dev The actor behind a relayed message, whose nonce is used up; `message` is the hash of its typed data.
-    function _relayed(Relay calldata relay, bytes32 message) internal returns (Actor memory) {
-        if (block.timestamp > relay.deadline) revert DeadlinePassed(relay.deadline);
-        uint256 next = _nonces[relay.signer];
-        if (relay.nonce != next) revert NonceMismatch(relay.signer, relay.nonce, next);
-        _nonces[relay.signer] = next + 1;
-        if (!_signed(relay.signer, message, relay.signature)) revert SignatureInvalid(relay.signer);
-        return _actor(relay.signer);
-    }
-
     /// @dev Lets a key act for the member, if the key consents and belongs to nobody else.
-    function _grantSession(Actor memory actor, Session calldata session, bytes calldata consent) internal {
-        if (actor.key != actor.member) revert MembersOnly(actor.key);
+    function _grantSession(address key, Session calldata session, bytes calldata consent) internal {
+        ActorWord actor = _actor(key);
+        if (actor.ofMember() != key) revert MembersOnly(key);
         AccountWord known = _accounts[session.key];
         if (
             session.key == address(0) || known.isMember() || session.roles == 0
-                || session.roles & ~actor.roles != 0 || session.expires <= block.timestamp
+                || session.roles & ~actor.withRoles() != 0 || session.expires <= block.timestamp
         ) revert SessionRefused(session.key, session.roles, session.expires);
-        if (!known.isNobody() && known.memberOf() != actor.member) revert SessionTaken(session.key, known.memberOf());
-        bytes32 message = keccak256(abi.encode(TypedData.SESSION_CONSENT, actor.member, session));
+        if (!known.isNobody() && known.memberOf() != key) revert SessionTaken(session.key, known.memberOf());
+        bytes32 message = keccak256(abi.encode(TypedData.SESSION_CONSENT, key, session));
         if (!_signed(session.key, message, consent)) revert ConsentInvalid(session.key);
-        _accounts[session.key] =
-            packSession(actor.member, session.roles, session.expires, session.artefact != 0);
+        _accounts[session.key] = packSession(key, session.roles, session.expires, session.artefact != 0);
         _scopes[session.key] = session.artefact;
-        emit SessionGranted(actor.member, session.key, session.roles, session.artefact, session.expires);
+        emit SessionGranted(key, session.key, session.roles, session.artefact, session.expires);
     }
 
     /// @dev Revokes a session key of the actor's member. A session key revokes none but itself: a stolen one must not
     ///      be able to stop its member's other jobs.
-    function _revokeSessionBy(Actor memory actor, address key) internal {
-        if (actor.key != actor.member && actor.key != key) revert MembersOnly(actor.key);
-        _revokeSession(key, actor.member);
+    function _revokeSessionBy(address key, address session) internal {
+        address member = _actor(key).ofMember();
+        if (key != member && key != session) revert MembersOnly(key);
+        _revokeSession(session, member);
     }
 
     /// @dev Revokes a session key; `by` is its member, or zero for governance.
@@ -124,26 +88,66 @@ abstract contract Accounts is IWorkspace {
         emit SessionRevoked(member, key);
     }
 
-    /// @dev Continues the member's anchor chain.
-    function _anchor(Actor memory actor, Anchor calldata root) internal {
-        if (actor.scope != 0) revert SessionScope(actor.key, actor.scope, 0);
-        if (actor.roles == 0) revert RoleMissing(actor.key, 0, type(uint16).max);
-        if (root.root == 0 || root.leaves == 0) revert EmptyAnchor();
-        bytes32 head = actor.account.anchorOf();
-        if (root.expectedHead != head) revert AnchorMismatch(actor.member, root.expectedHead, head);
-        uint256 next = uint224(uint256(keccak256(abi.encode(head, root.root, root.leaves, actor.key))));
-        _accounts[actor.member] = actor.account.anchored(next);
-        emit Anchored(actor.member, root.root, packSigned(actor.key, root.leaves), bytes32(next));
+    /// @dev Continues the anchor chain of the member that acts.
+    function _anchor(address key, Anchor calldata root) internal {
+        AccountWord account = _accounts[key];
+        address member = key;
+        if (!account.isMember()) {
+            ActorWord actor = _actor(key);
+            if (actor.withScope()) revert SessionScope(key, _scopes[key], 0);
+            if (actor.withRoles() == 0) revert RoleMissing(key, 0, type(uint16).max);
+            member = actor.ofMember();
+            account = _accounts[member];
+        } else if (account.rolesOf() == 0) {
+            revert NotAMember(key);
+        }
+        bytes32 merkle = root.root;
+        uint256 leaves = root.leaves;
+        if (merkle == 0) revert EmptyAnchor();
+        if (leaves == 0) revert EmptyAnchor();
+        uint256 head = uint256(account.anchorOf());
+        if (uint256(root.expectedHead) != head) revert AnchorMismatch(member, root.expectedHead, bytes32(head));
+        uint256 signer = uint160(key);
+        AccountWord next = account.anchored(hashOf(head, merkle, leaves, signer));
+        _accounts[member] = next;
+        emit Anchored(member, merkle, packSigned(signer, leaves), next.anchorOf());
     }
 
-    /// @dev Refuses a session key that may only touch another artefact.
-    function _requireScope(Actor memory actor, bytes32 artefact) internal pure {
-        if (actor.scope != 0 && actor.scope != artefact) revert SessionScope(actor.key, actor.scope, artefact);
+    // ------------------------------------------------------------------------------------ what operations use
+
+    /// @dev Who acts by an account that signed: a member, or the member that a session key acts for.
+    function _actor(address key) internal view returns (ActorWord) {
+        AccountWord word = _accounts[key];
+        if (word.isMember()) {
+            if (word.rolesOf() == 0) revert NotAMember(key);
+            return packActor(key, word);
+        }
+        if (word.isNobody()) revert NotAMember(key);
+        if (word.expiresOf() <= block.timestamp) revert SessionEnded(key, word.expiresOf());
+        address member = word.memberOf();
+        AccountWord account = _accounts[member];
+        if (account.rolesOf() == 0) revert NotAMember(member);
+        return packSessionActor(member, account, word);
+    }
+
+    /// @dev Refuses a relayed message that is late, used, out of order or not signed, and uses its nonce up; `message` is
+    ///      the hash of its typed data.
+    function _accept(Relay calldata relay, bytes32 message) internal {
+        if (block.timestamp > relay.deadline) revert DeadlinePassed(relay.deadline);
+        uint256 next = _nonces[relay.signer];
+        if (relay.nonce != next) revert NonceMismatch(relay.signer, relay.nonce, next);
+        _nonces[relay.signer] = next + 1;
+        if (!_signed(relay.signer, message, relay.signature)) revert SignatureInvalid(relay.signer);
+    }
+
+    /// @dev Refuses a session key, which has a scope, at another artefact.
+    function _requireScope(address key, bytes32 artefact) internal view {
+        if (_scopes[key] != artefact) revert SessionScope(key, _scopes[key], artefact);
     }
 
     /// @dev Refuses an actor with none of the roles needed.
-    function _requireRole(Actor memory actor, uint16 needed) internal pure {
-        if (actor.roles & needed == 0) revert RoleMissing(actor.key, actor.roles, needed);
+    function _requireRole(ActorWord actor, address key, uint16 needed) internal pure {
+        if (actor.withRoles() & needed == 0) revert RoleMissing(key, actor.withRoles(), needed);
     }
 
     /// @dev Whether an account signed: by ECDSA, or else, if it is a contract, by EIP-1271.

@@ -5,7 +5,7 @@ import {Accounts} from "./Accounts.sol";
 import {IWorkspace} from "./IWorkspace.sol";
 import {Lifecycles} from "./Lifecycles.sol";
 import {Votes} from "./Votes.sol";
-import {AccountWord, VoteWord, packMember} from "./Words.sol";
+import {AccountWord, ActorWord, VoteWord, packMember} from "./Words.sol";
 
 /// @title  What needs admins of M distinct organisations: members, quorum, lifecycles, recovery.
 abstract contract Governance is Accounts, Lifecycles, Votes {
@@ -50,18 +50,19 @@ abstract contract Governance is Accounts, Lifecycles, Votes {
     }
 
     /// @dev Approves a change, and carries it out if that was the last approval needed.
-    function _govern(Actor memory actor, Proposal calldata change) internal {
-        if (actor.key != actor.member) revert MembersOnly(actor.key);
-        _requireRole(actor, ADMIN);
+    function _govern(address key, Proposal calldata change) internal {
+        ActorWord actor = _actor(key);
+        if (actor.ofMember() != key) revert MembersOnly(key);
+        _requireRole(actor, key, ADMIN);
         if (change.action == 0 || change.action > REVOKE_SESSION) revert UnknownAction(change.action);
         bytes32 proposal = _proposalId(change);
         VoteWord word = _proposals[proposal];
         if (word.chainOf() != 0) revert AlreadyExecuted(proposal);
-        uint16 organisation = actor.account.organisationOf();
+        uint16 organisation = actor.ofOrganisation();
         (VoteWord marked, bool fresh) = _mark(word, proposal, organisation);
         if (!fresh) revert AlreadyApproved(proposal, organisation);
         word = marked.counted();
-        emit ProposalApproved(proposal, actor.member, organisation, change);
+        emit ProposalApproved(proposal, key, organisation, change);
         bool enough = word.countOf() >= _quorum;
         _proposals[proposal] = enough ? word.chained(1) : word;
         if (enough) {

@@ -11,6 +11,10 @@ import {IWorkspace} from "./IWorkspace.sol";
 ///      session key: 0 zero 16         · 16 roles 16 · 32 member 160 · 192 expires 40 · 232 scoped 1
 type AccountWord is uint256;
 
+/// @dev Who acts in an operation, never stored: 0 member 160 · 160 organisation 16 · 176 roles it may use now 16 · 192 scoped 1
+///      Organisation and roles lie as in the member's account word, so that all of it is cut out and tested in one go.
+type ActorWord is uint256;
+
 /// @dev An artefact: 0 owner 160 · 160 lifecycle 16 · 176 state 8 · 184 flags 4 · 188 seq 32 · 220 time 36
 type ArtefactWord is uint256;
 
@@ -19,6 +23,7 @@ type ArtefactWord is uint256;
 ///      `to` and its flags lie where an artefact has its state; `from` and `exists` are compared in one go.
 type RuleWord is uint256;
 
+uint256 constant ROLES = 0xffff << 16;
 uint256 constant RULE_EXISTS = 1 << 8;
 uint256 constant STATE_AND_FLAGS = 0xfff << 176;
 uint256 constant OWNER_LIFECYCLE_SEQ = (2 ** 32 - 1) << 188 | (2 ** 176 - 1);
@@ -27,9 +32,10 @@ uint256 constant OWNER_LIFECYCLE_SEQ = (2 ** 32 - 1) << 188 | (2 ** 176 - 1);
 type VoteWord is uint256;
 
 using {organisationOf, rolesOf, anchorOf, memberOf, expiresOf, isScoped, isMember, isNobody, anchored} for AccountWord global;
+using {ofMember, ofOrganisation, withRoles, withScope, hasRoleOf} for ActorWord global;
 using {ownerOf, lifecycleNumber, stateOf, flagsOf, seqOf, timeOf, isNothing, ownedBy, ruleKey, nextSeq, moved} for ArtefactWord global;
 using {
-    fromState, toState, ruleRoles, guardsOf, quorumOf, voteRoles, minDelayOf, evidenceOf, keepsInputs, isNoRule, isGuarded, startsAt, unpacked
+    fromState, toState, ruleRoles, guardsOf, quorumOf, voteRoles, minDelayOf, evidenceOf, keepsInputs, isNoRule, isGuarded, isTimedOrVoted, isAboutInputs, startsAt, unpacked
 } for RuleWord global;
 using {countOf, chainOf, counted, chained} for VoteWord global;
 
@@ -46,13 +52,13 @@ function packSession(address member, uint16 roles, uint40 expires, bool scoped) 
 }
 
 /// @dev The word `signed` of the event `Anchored`: 0 key 160 · 160 leaves 64
-function packSigned(address key, uint64 leaves) pure returns (uint256) {
-    return uint256(uint160(key)) | uint256(leaves) << 160;
+function packSigned(uint256 key, uint256 leaves) pure returns (uint256) {
+    return key | leaves << 160;
 }
 
-/// @dev The member with another anchor head, of 224 bits.
-function anchored(AccountWord word, uint256 anchorHead) pure returns (AccountWord) {
-    return AccountWord.wrap(uint32(AccountWord.unwrap(word)) | anchorHead << 32);
+/// @dev The member with another anchor head; of `anchorHead`, the lowest 224 bits are kept.
+function anchored(AccountWord word, bytes32 anchorHead) pure returns (AccountWord) {
+    return AccountWord.wrap(uint32(AccountWord.unwrap(word)) | uint256(anchorHead) << 32);
 }
 
 function organisationOf(AccountWord word) pure returns (uint16) {
@@ -88,6 +94,43 @@ function isNobody(AccountWord word) pure returns (bool) {
     return AccountWord.unwrap(word) == 0;
 }
 
+// -------------------------------------------------------------------------------------------------------- actors
+
+/// @dev A member that acts itself.
+function packActor(address member, AccountWord account) pure returns (ActorWord) {
+    return ActorWord.wrap(uint256(uint160(member)) | uint256(uint32(AccountWord.unwrap(account))) << 160);
+}
+
+/// @dev A session key acting for the member: with the roles that both have, in its scope.
+function packSessionActor(address member, AccountWord account, AccountWord session) pure returns (ActorWord) {
+    uint256 roles = AccountWord.unwrap(account) & AccountWord.unwrap(session) & ROLES;
+    return ActorWord.wrap(
+        uint256(uint160(member)) | (account.organisationOf() | roles) << 160 | (session.isScoped() ? 1 << 192 : 0)
+    );
+}
+
+function ofMember(ActorWord actor) pure returns (address) {
+    return address(uint160(ActorWord.unwrap(actor)));
+}
+
+function ofOrganisation(ActorWord actor) pure returns (uint16) {
+    return uint16(ActorWord.unwrap(actor) >> 160);
+}
+
+function withRoles(ActorWord actor) pure returns (uint16) {
+    return uint16(ActorWord.unwrap(actor) >> 176);
+}
+
+/// @dev Whether a session key acts that may touch one artefact only.
+function withScope(ActorWord actor) pure returns (bool) {
+    return ActorWord.unwrap(actor) >> 192 != 0;
+}
+
+/// @dev Whether the actor has one of the roles that may perform the rule.
+function hasRoleOf(ActorWord actor, RuleWord rule) pure returns (bool) {
+    return (ActorWord.unwrap(actor) >> 160) & RuleWord.unwrap(rule) & ROLES != 0;
+}
+
 // ----------------------------------------------------------------------------------------------------- artefacts
 
 function packArtefact(address owner, uint16 lifecycle, uint8 state, uint8 flags, uint32 seq, uint256 time)
@@ -101,13 +144,13 @@ function packArtefact(address owner, uint16 lifecycle, uint8 state, uint8 flags,
 }
 
 /// @dev The word `use` of the event `InputUsed`: 0 workspace 160 · 160 seq 32
-function packUse(address workspace, uint32 seq) pure returns (uint256) {
-    return uint256(uint160(workspace)) | uint256(seq) << 160;
+function packUse(address workspace, uint256 seq) pure returns (uint256) {
+    return uint256(uint160(workspace)) | seq << 160;
 }
 
 /// @dev The word `step` of the event `Transitioned`: 0 key 160 · 160 rule 8 · 168 to 8 · 176 seq 32
-function packStep(address key, uint8 rule, uint8 to, uint32 seq) pure returns (uint256) {
-    return uint256(uint160(key)) | uint256(rule) << 160 | uint256(to) << 168 | uint256(seq) << 176;
+function packStep(uint256 key, uint256 number, RuleWord rule, uint256 seq) pure returns (uint256) {
+    return key | number << 160 | RuleWord.unwrap(rule) >> 8 & 0xff << 168 | seq << 176;
 }
 
 function ownerOf(ArtefactWord word) pure returns (address) {
@@ -135,14 +178,14 @@ function timeOf(ArtefactWord word) pure returns (uint40) {
 }
 
 /// @dev Where a rule of the artefact's lifecycle is kept: lifecycle number, then rule number.
-function ruleKey(ArtefactWord word, uint8 rule) pure returns (uint256) {
+function ruleKey(ArtefactWord word, uint256 rule) pure returns (uint256) {
     return (ArtefactWord.unwrap(word) >> 152) & 0xffff00 | rule;
 }
 
 /// @dev Number of the next transition; 2^32 transitions of one artefact are out of reach.
-function nextSeq(ArtefactWord word) pure returns (uint32) {
+function nextSeq(ArtefactWord word) pure returns (uint256) {
     unchecked {
-        return word.seqOf() + 1;
+        return uint256(word.seqOf()) + 1;
     }
 }
 
@@ -229,6 +272,16 @@ function isGuarded(RuleWord word) pure returns (bool) {
     return uint96(RuleWord.unwrap(word) >> 32) != 0;
 }
 
+/// @dev Whether it asks for evidence or belongs to a lifecycle that keeps inputs.
+function isAboutInputs(RuleWord word) pure returns (bool) {
+    return uint24(RuleWord.unwrap(word) >> 104) != 0;
+}
+
+/// @dev Whether it asks for a delay or for votes.
+function isTimedOrVoted(RuleWord word) pure returns (bool) {
+    return uint56(RuleWord.unwrap(word) >> 48) != 0;
+}
+
 /// @dev Whether it exists and starts in exactly this artefact's state, which then is not terminal.
 function startsAt(RuleWord word, ArtefactWord artefact) pure returns (bool) {
     return uint16(RuleWord.unwrap(word)) == artefact.stateOf() | RULE_EXISTS;
@@ -249,8 +302,8 @@ function chainOf(VoteWord word) pure returns (bytes32) {
 }
 
 /// @dev The word `cast` of the event `Endorsed`: 0 key 160 · 160 rule 8 · 168 organisation 16 · 184 approve 1
-function packCast(address key, uint8 rule, uint16 organisation, bool approve) pure returns (uint256) {
-    return uint256(uint160(key)) | uint256(rule) << 160 | uint256(organisation) << 168 | (approve ? 1 << 184 : 0);
+function packCast(uint256 key, uint256 rule, uint256 organisation, uint256 approve) pure returns (uint256) {
+    return key | rule << 160 | organisation << 168 | approve << 184;
 }
 
 /// @dev One approving vote more; the count stays at 255, which is as many as any quorum can need.

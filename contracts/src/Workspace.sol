@@ -20,47 +20,47 @@ contract Workspace is Artefacts {
 
     /// @inheritdoc IWorkspace
     function register(Registration calldata registration) external {
-        _register(_actor(msg.sender), registration);
+        _register(msg.sender, registration);
     }
 
     /// @inheritdoc IWorkspace
     function registerWith(Registration calldata registration, Transition calldata first) external {
-        _registerWith(_actor(msg.sender), registration, first);
+        _registerWith(msg.sender, registration, first);
     }
 
     /// @inheritdoc IWorkspace
     function transition(Transition calldata change) external {
-        _transit(_actor(msg.sender), change);
+        _transit(msg.sender, change);
     }
 
     /// @inheritdoc IWorkspace
     function transitions(Transition[] calldata changes) external {
-        _transitMany(_actor(msg.sender), changes);
+        _transitMany(msg.sender, changes);
     }
 
     /// @inheritdoc IWorkspace
     function endorse(Endorsement calldata vote) external {
-        _endorse(_actor(msg.sender), vote);
+        _endorse(msg.sender, vote);
     }
 
     /// @inheritdoc IWorkspace
     function anchor(Anchor calldata root) external {
-        _anchor(_actor(msg.sender), root);
+        _anchor(msg.sender, root);
     }
 
     /// @inheritdoc IWorkspace
     function grantSession(Session calldata session_, bytes calldata consent) external {
-        _grantSession(_actor(msg.sender), session_, consent);
+        _grantSession(msg.sender, session_, consent);
     }
 
     /// @inheritdoc IWorkspace
     function revokeSession(address key) external {
-        _revokeSessionBy(_actor(msg.sender), key);
+        _revokeSessionBy(msg.sender, key);
     }
 
     /// @inheritdoc IWorkspace
     function govern(Proposal calldata change) external {
-        _govern(_actor(msg.sender), change);
+        _govern(msg.sender, change);
     }
 
     // ------------------------------------------------------------------------------------- relayed operations
@@ -70,7 +70,8 @@ contract Workspace is Artefacts {
         bytes32 message = keccak256(
             abi.encode(TypedData.REGISTER, TypedData.hash(registration), relay.nonce, relay.deadline)
         );
-        _register(_relayed(relay, message), registration);
+        _accept(relay, message);
+        _register(relay.signer, registration);
     }
 
     /// @inheritdoc IWorkspace
@@ -86,34 +87,39 @@ contract Workspace is Artefacts {
                 relay.deadline
             )
         );
-        _registerWith(_relayed(relay, message), registration, first);
+        _accept(relay, message);
+        _registerWith(relay.signer, registration, first);
     }
 
     /// @inheritdoc IWorkspace
     function transitionFor(Transition calldata change, Relay calldata relay) external {
         bytes32 message =
             keccak256(abi.encode(TypedData.TRANSIT, TypedData.hash(change), relay.nonce, relay.deadline));
-        _transit(_relayed(relay, message), change);
+        _accept(relay, message);
+        _transit(relay.signer, change);
     }
 
     /// @inheritdoc IWorkspace
     function transitionsFor(Transition[] calldata changes, Relay calldata relay) external {
         bytes32 message =
             keccak256(abi.encode(TypedData.TRANSIT_MANY, TypedData.hash(changes), relay.nonce, relay.deadline));
-        _transitMany(_relayed(relay, message), changes);
+        _accept(relay, message);
+        _transitMany(relay.signer, changes);
     }
 
     /// @inheritdoc IWorkspace
     function endorseFor(Endorsement calldata vote, Relay calldata relay) external {
         bytes32 message = keccak256(abi.encode(TypedData.ENDORSE, TypedData.hash(vote), relay.nonce, relay.deadline));
-        _endorse(_relayed(relay, message), vote);
+        _accept(relay, message);
+        _endorse(relay.signer, vote);
     }
 
     /// @inheritdoc IWorkspace
     function anchorFor(Anchor calldata root, Relay calldata relay) external {
         bytes32 message =
             keccak256(abi.encode(TypedData.PUT_ANCHOR, TypedData.hash(root), relay.nonce, relay.deadline));
-        _anchor(_relayed(relay, message), root);
+        _accept(relay, message);
+        _anchor(relay.signer, root);
     }
 
     /// @inheritdoc IWorkspace
@@ -123,19 +129,22 @@ contract Workspace is Artefacts {
                 TypedData.GRANT_SESSION, TypedData.hash(session_), keccak256(consent), relay.nonce, relay.deadline
             )
         );
-        _grantSession(_relayed(relay, message), session_, consent);
+        _accept(relay, message);
+        _grantSession(relay.signer, session_, consent);
     }
 
     /// @inheritdoc IWorkspace
     function revokeSessionFor(address key, Relay calldata relay) external {
         bytes32 message = keccak256(abi.encode(TypedData.REVOKE_SESSION, key, relay.nonce, relay.deadline));
-        _revokeSessionBy(_relayed(relay, message), key);
+        _accept(relay, message);
+        _revokeSessionBy(relay.signer, key);
     }
 
     /// @inheritdoc IWorkspace
     function governFor(Proposal calldata change, Relay calldata relay) external {
         bytes32 message =
             keccak256(abi.encode(TypedData.GOVERN, TypedData.hash(change), relay.nonce, relay.deadline));
-        _govern(_relayed(relay, message), change);
+        _accept(relay, message);
+        _govern(relay.signer, change);
     }
 }
