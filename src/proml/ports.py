@@ -250,6 +250,10 @@ class Store(Protocol):
 # --------------------------------------------------------------------------------------------------------- outbox
 
 
+LEFT_OUT = "left_out"
+"""Key of an entry's detail: what was seen to be read and is no input on the ledger, as it is not usable there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An intent with what has become of it.

@@ -94,6 +94,10 @@ class Resolver(Protocol):
         """
         ...
 
+    def is_usable(self, one: Input) -> bool:
+        """Tells whether a version is the current one, in a usable state, as rules that ask for usable inputs want."""
+        ...
+
     def current_inputs(self, artefact: bytes) -> tuple[Input, ...]:
         """Returns the inputs of the artefact's current version, in order; empty if there are none."""
         ...

@@ -27,3 +27,17 @@ def test_a_known_file_becomes_an_input_and_an_unknown_one_stays_a_fact_of_the_re
     document = alone.json("log", "observed-result")
     assert "observed-known" in str(document)
     assert "observed-unknown" not in str(alone.json("lineage", "observed-result"))
+
+
+def test_a_known_file_that_is_not_usable_is_told_and_stops_nothing(alone: Person) -> None:
+    for name, kind in (("usable", "source"), ("unusable", "dataset")):
+        alone.write(f"observed-{name}.txt", name)
+        alone("act", f"observed-{name}", "collect", f"observed-{name}.txt", "--kind", kind)
+    alone("sync")
+    alone.write("observed-train.py", "open('observed-model.bin', 'w').write(open('observed-unusable.txt').read())")
+    arguments = ("--use", "observed-usable.txt", "--publish", "observed-model=observed-model.bin", "--kind", "model")
+    alone("run", *arguments, "--action", "train", "--", sys.executable, "observed-train.py")
+    answer = alone("sync")
+    assert "read 'observed-unusable.txt', which is not usable as an input" in answer.out
+    assert "observed-usable" in str(alone.json("lineage", "observed-model"))
+    assert "observed-unusable" not in str(alone.json("lineage", "observed-model"))

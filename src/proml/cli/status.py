@@ -11,6 +11,7 @@ from proml.cli import output
 from proml.cli.completion import artefacts
 from proml.cli.follow import up_to_date
 from proml.cli.group import command
+from proml.ports import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,7 @@ def entry_document(entry: Entry) -> dict[str, object]:
         "gas": entry.gas_used or None,
         "attempts": entry.attempts,
         "error": entry.error,
+        "left_out": entry.detail.get(LEFT_OUT, []),
         "milliseconds": round((entry.confirmed_ns - entry.created_ns) / 1e6, 1) if entry.confirmed_ns else None,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -11,12 +11,14 @@ from proml.cli.follow import up_to_date
 from proml.cli.group import command
 from proml.cli.status import ENTRY_HEADINGS, entry_document, entry_row
 from proml.errors import ConflictError, ProMLError, RefusedError, UnreachableError
+from proml.ports import LEFT_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from proml.capture.recover import Recovery
     from proml.cli.session import Session
+    from proml.ports import Entry
     from proml.submit.report import DeliveryReport
     from proml.wiring import Participant
 
@@ -128,6 +130,17 @@ def _lines(report: DeliveryReport | None, recovery: Recovery, following: dict[st
     entries = report.entries if report else ()
     if entries:
         yield from output.table(ENTRY_HEADINGS, [entry_row(entry) for entry in entries])
+        yield from _left_out(entries)
     else:
         yield "nothing to send"
     yield f"followed the chain to block {following['block']}"
+
+
+def _left_out(entries: Sequence[Entry]) -> Iterator[str]:
+    """Tells what was read and could not be named as an input."""
+    for entry in entries:
+        for one in cast("Sequence[str]", entry.detail.get(LEFT_OUT, ())):
+            yield (
+                f"entry {entry.number} read {output.printable(one)}, which is not usable as an input: the record "
+                "names it, the ledger does not"
+            )

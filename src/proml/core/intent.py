@@ -49,6 +49,10 @@ def new_key(prefix: str) -> str:
     return f"{prefix}:{secrets.token_hex(16)}"
 
 
+OBSERVED = "observed"
+"""Role of inputs that nobody declared: `proml run` saw that they were read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """Something that was used, before it is known which version on chain it is.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from proml.core.calls import decode_call
 from proml.core.heads import genesis_head
 from proml.core.intent import (
+    OBSERVED,
     AnchorIntent,
     EndorseIntent,
     GovernIntent,
@@ -19,6 +20,7 @@ from proml.core.intent import (
     TransitionIntent,
     TypedIntent,
 )
+from proml.core.lifecycle import GUARD_BITS
 from proml.core.name import show
 from proml.core.operation import (
     ZERO,
@@ -40,11 +42,15 @@ from proml.errors import InvalidRecord, UnknownName
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proml.core.intent import Use
+    from proml.core.operation import Rule
     from proml.ports import Entry
     from proml.resolver import Actor, Resolver, Standing
 
-INPUTS_HELD = 64
+INPUTS_HELD = GUARD_BITS["inputs-held"]
 """The guard under which a transition repeats the inputs of the current version."""
+_INPUTS_USABLE = GUARD_BITS["inputs-usable"]
+_NEEDS_INPUT = GUARD_BITS["needs-input"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Binder:
     chain_id: int
     contract: str
     registration: Callable[[Entry, TransitionIntent], bytes]
+    _left_out: dict[bytes, list[Use]] = field(default_factory=dict)
 
     def bind(self, entry: Entry, typed: TypedIntent) -> Operation | Relayed:
         """Returns the operation that fulfils an intent now.
@@ -123,18 +130,30 @@ class Binder:
             rule=number,
             content=typed.content or ZERO,
             record=typed.record,
-            inputs=self._inputs(typed) if typed.inputs is None else typed.inputs,
+            inputs=self._inputs(typed, rule) if typed.inputs is None else typed.inputs,
             held=self.resolver.current_inputs(artefact) if rule.guards & INPUTS_HELD else (),
         )
 
-    def _inputs(self, typed: TransitionIntent) -> tuple[Input, ...]:
-        found: dict[Input, None] = {}  # the same version used in two roles is one input
-        for use in typed.uses:
-            # What no version has and nobody named stays in the record only.
-            known = self.resolver.input_for(use)
-            if known is not None:
-                found[known] = None
-        return tuple(found)
+    def left_out(self, typed: TransitionIntent) -> tuple[Use, ...]:
+        """Returns what :meth:`bind` did not name as an input, although a version has it: see :meth:`_inputs`."""
+        return tuple(self._left_out.get(typed.record, ()))
+
+    def _inputs(self, typed: TransitionIntent, rule: Rule) -> tuple[Input, ...]:
+        """Returns the versions that were used; what no version has and nobody named stays in the record only.
+
+        Where inputs have to be usable, so does what was only observed and is not: reading a file stands in nobody's
+        way. But if nothing else was used, it is named, and the refusal says what is wrong with it.
+        """
+        found = [(use, known) for use in typed.uses if (known := self.resolver.input_for(use)) is not None]
+        bad = set[Input]()
+        if rule.guards & _INPUTS_USABLE:
+            declared = {known for use, known in found if use.role != OBSERVED}
+            bad = {known for _, known in found if known not in declared and not self.resolver.is_usable(known)}
+        if rule.guards & _NEEDS_INPUT and all(known in bad for _, known in found):
+            bad = set()
+        self._left_out[typed.record] = [use for use, known in found if known in bad]
+        # The same version used in two roles is one input.
+        return tuple(dict.fromkeys(known for _, known in found if known not in bad))
 
     def _endorsement(self, typed: EndorseIntent) -> Endorsement:
         artefact = self.resolver.artefact_id(typed.name)

@@ -140,6 +140,11 @@ class ChainResolver:
         is_current = chosen is None or chosen is versions[-1]
         return Input(ZERO_ADDRESS, artefact, standing.head if is_current or chosen is None else chosen.head)
 
+    def is_usable(self, one: Input) -> bool:
+        """Tells whether a version of this workspace is its artefact's current one, in a usable state."""
+        (usable,) = self._view("usableAt", one.artefact, one.head)
+        return bool(usable)
+
     def current_inputs(self, artefact: bytes) -> tuple[Input, ...]:
         """Returns the inputs of the artefact's current version, in order."""
         versions = self._versions(artefact)

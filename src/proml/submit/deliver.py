@@ -237,6 +237,8 @@ class _Delivery:
             remembered: dict[str, object] = {}
             if isinstance(operation, tuple) and isinstance(operation[0], Registration):
                 remembered = {"registration": format_digest(operation[0].record)}
+            if isinstance(typed, TransitionIntent):
+                remembered |= unknown_inputs.left_out(self._binder.left_out(typed), typed, entry, self._store)
         except NotAvailable as error:
             self._hold(entry, error)
             return None

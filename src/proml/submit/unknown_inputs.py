@@ -9,11 +9,12 @@ from proml.core.digest import format_digest
 from proml.core.intent import TransitionIntent
 from proml.core.name import show
 from proml.errors import ProMLError, RefusedError
+from proml.ports import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from proml.core.intent import TypedIntent
+    from proml.core.intent import TypedIntent, Use
     from proml.ports import Entry, Store
 
 _NAMED = 3
@@ -45,6 +46,14 @@ def named(error: ProMLError, typed: TypedIntent, entry: Entry, store: Store) -> 
         hint="Publish the file as an artefact first (`proml register`, `proml act NAME ACTION PATH`), "
         f"then `proml sync --rebase {entry.number}`.",
     )
+
+
+def left_out(uses: Sequence[Use], typed: TransitionIntent, entry: Entry, store: Store) -> dict[str, object]:
+    """Returns what an entry is to remember of what was read and is no input: by path, if the record tells one."""
+    if not uses and not entry.detail.get(LEFT_OUT):
+        return {}
+    paths = _paths(store, typed.record)
+    return {LEFT_OUT: [_name(use.content, "input", paths) for use in uses if use.content]}
 
 
 def _name(content: bytes, role: str, paths: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from proml.capture.observed.reading import stamp_of
 from proml.capture.usage import content_of
 from proml.capture.values import label
 from proml.core.digest import format_digest
+from proml.core.intent import OBSERVED
 from proml.errors import ContentError
 from proml.hashing import known_content
 from proml.listing import Identity
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from proml.capture.observed.reading import Seen, Stamp, Touch
     from proml.hashing import Hashed
 
-ROLE = "observed"
+ROLE = OBSERVED
 """Role of inputs that nobody declared."""
 
 CHANGED = "changed after it was read"
