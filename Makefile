@@ -134,7 +134,7 @@ gas-snapshot: $(VENV)/.dev  ## measure the contracts' gas anew; writes contracts
 fuzz: contracts/node_modules/.made  ## a million calls by everybody: do the contracts' invariants hold?
 	@cd contracts && node fuzz.mjs long
 
-mutants: $(VENV)/.dev contracts/node_modules/.made  ## change the contracts in hundreds of ways; every change must fail a test
+mutants: $(VENV)/.dev contracts/node_modules/.made .venv-contracts/.made  ## change the contracts in hundreds of ways; every change must fail a test
 	@$(BIN)/python -m tools.mutants
 
 docs: $(VENV)/.dev  ## write the generated parts of the documents anew

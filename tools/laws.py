@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 LIST = ROOT / "contracts" / "laws.toml"
 CACHE = ROOT / ".cache" / "mutants" / "laws"
-_COPIED = ("fuzz.mjs", "prove.mjs", "forge.mjs", "solc-wrapper", "package.json")
+_COPIED = ("fuzz.mjs", "prove.mjs", "forge.mjs", "package.json")
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,14 @@ def laws() -> list[Law]:
 
 
 class Suites:
-    """The invariants and the proofs, on the byte code of a mutant, in a copy of the contracts' folder."""
+    """The invariants and the proofs, on the byte code of a mutant, in a copy of the contracts' folder.
 
-    def __init__(self, config: str) -> None:
+    Args:
+        config: Forge's configuration.
+        compiler: Folder of the compiler that remembers its answers.
+    """
+
+    def __init__(self, config: str, compiler: Path) -> None:
         self.folder = CACHE / "contracts"
         self.build = CACHE / "src" / "proml" / "contracts" / "Workspace.json"
         self.build.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +84,8 @@ class Suites:
             shutil.copytree(ROOT / "contracts" / name, self.folder / name)
         for name in _COPIED:
             shutil.copy2(ROOT / "contracts" / name, self.folder / name)
+        for name in ("solc-itself", "solc-wrapper"):
+            shutil.copy2(compiler / name, self.folder / name)
         if not (self.folder / "node_modules").exists():
             (self.folder / "node_modules").symlink_to(ROOT / "contracts" / "node_modules")
         (self.folder / "foundry.toml").write_text(config, encoding="utf-8")

@@ -536,3 +536,20 @@ def test_evidence_is_named_without_the_workspaces_own_address(tmp_path: Path) ->
     assert refusal is not None
     assert [reason.error for reason in refusal] == ["EvidenceMissing"]
     company.must("ada", approval)
+
+
+def test_no_session_is_granted_to_the_zero_address(tmp_path: Path) -> None:
+    company = begun_company().copy(tmp_path / "company.sqlite")
+    session = Session(ZERO_ADDRESS, CONTRIBUTOR, ZERO, company.arena.now + 60)
+    refusal = company.by("ada", Grant(session, bytes(65)))
+    assert refusal is not None
+    assert "SessionRefused" in [reason.error for reason in refusal]
+
+
+def test_what_the_model_holds_nothing_of_is_compared_too(tmp_path: Path) -> None:
+    company = begun_company().copy(tmp_path / "company.sqlite")
+    company.must("ada", Anchor(ZERO, digest("root"), 1))
+    forgetful = replace(company.state, anchors={})
+    company.arena.states[company.home] = forgetful
+    with pytest.raises(AssertionError, match="anchorHeadOf"):
+        company.arena.compare_absent(company.home, EVERYBODY, [])
