@@ -11,7 +11,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-MODULES = ("gas", "embedded", "capture", "observed", "observations", "peers", "command_line", "training", "hashing")
+MODULES = (
+    "gas",
+    "embedded",
+    "capture",
+    "observed",
+    "observations",
+    "peers",
+    "command_line",
+    "training",
+    "hashing",
+    "sampling",
+)
 COLUMNS = ("name", "value", "unit", "target", "met", "peer", "peer_value")
 
 Row = Mapping[str, object]

@@ -8,6 +8,7 @@ ledger, keystore or database; it is light enough for :mod:`proml.capture`.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from proml.errors import ConfigError, LocalStorageError, UsageError
 
 DOT_FOLDER = ".proml"
+SAMPLE_S = 10.0
 _SIZE_LIMIT = 1 << 20
 
 
@@ -27,9 +29,12 @@ class RunSettings:
 
     Attributes:
         ignore: Patterns of files that are not recorded, see :mod:`proml.capture.observed.filtering`.
+        sample_s: How many seconds lie between readings of what a run uses, see :mod:`proml.capture.sampling`; 0 for
+            none.
     """
 
     ignore: tuple[str, ...] = ()
+    sample_s: float = SAMPLE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +187,21 @@ def read_config(folder: Folder) -> Config:
 
 
 def _read_run(table: object, path: Path, text: str) -> RunSettings:
-    ignore = table.get("ignore", []) if isinstance(table, dict) and not table.keys() - {"ignore"} else None
+    is_known = isinstance(table, dict) and not table.keys() - {"ignore", "sample_s"}
+    given: dict[str, object] = table if isinstance(table, dict) and is_known else {"ignore": None}
+    ignore, sample_s = given.get("ignore", []), given.get("sample_s", SAMPLE_S)
     if not isinstance(ignore, list) or not all(isinstance(pattern, str) and pattern for pattern in ignore):
         raise ConfigError(
-            f"{path}, line {_line_of('run', text)}: expected a table run with a list of patterns ignore; found "
-            f"{str(table)[:80]!a}.",
+            f"{path}, line {_line_of('run', text)}: expected a table run with a list of patterns ignore, and sample_s; "
+            f"found {str(table)[:80]!a}.",
             hint='Write [run] and below it, for example: ignore = ["*.log", "scratch/"].',
         )
-    return RunSettings(tuple(ignore))
+    if isinstance(sample_s, bool) or not isinstance(sample_s, int | float) or not 0 <= sample_s < math.inf:
+        raise ConfigError(
+            f"{path}, line {_line_of('sample_s', text)}: expected a number of seconds; found {str(sample_s)[:80]!a}.",
+            hint="Write sample_s = 10, for example, or 0 to sample nothing.",
+        )
+    return RunSettings(tuple(ignore), float(sample_s))
 
 
 def write_config(folder: Folder, config: Config) -> None:
@@ -284,9 +296,9 @@ def _read_text(path: Path) -> str:
 
 def _without_empty(config: Config) -> dict[str, object]:
     values: dict[str, object] = {key: value for key, value in asdict(config).items() if value}
-    if not config.run.ignore:
-        del values["run"]
-    return values
+    default = asdict(RunSettings())
+    values["run"] = {key: value for key, value in asdict(config.run).items() if value != default[key]}
+    return {key: value for key, value in values.items() if value}
 
 
 def _line_of(key: str, text: str) -> int:

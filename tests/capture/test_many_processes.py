@@ -176,7 +176,7 @@ def test_a_rank_that_is_killed_leaves_one_run_that_says_so(here: Recorded, victi
     assert (dying.returncode, errors) == (-signal.SIGKILL, "")
     finish(ranks)
     recover(here.root)
-    assert here.record["facts"] == {"interrupted": True}
+    assert here.record["facts"]["interrupted"]
     assert "exit_status" not in here.record["run"]
     assert here.record["run"]["ranks"] == [0, 1, 2, 3]
     assert counts(here.record) == {f"loss-{n}": 1 for n in range(4)}
@@ -191,7 +191,7 @@ def test_a_restarted_job_is_a_second_run_and_the_first_is_recovered(here: Record
     finish(launch(here, restart=1))
     assert len(here.records) == 1
     assert len(recover(here.root).closed) == 1
-    interrupted, whole = sorted(here.records, key=lambda record: "facts" not in record)
-    assert (interrupted["type"], interrupted["facts"]) == ("run", {"interrupted": True})
+    interrupted, whole = sorted(here.records, key=lambda record: "interrupted" not in record["facts"])
+    assert (interrupted["type"], interrupted["facts"]["interrupted"]) == ("run", True)
     assert (whole["type"], whole["run"]["exit_status"]) == ("transition", 0)
     assert sorted(kind for _, kind, _ in here.intents) == ["anchor", "transition"]

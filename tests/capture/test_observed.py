@@ -321,7 +321,7 @@ def test_observation_can_be_switched_off(here: Recorded) -> None:
         check=True,
     )
     assert done.stdout == "False False\n"
-    assert "facts" not in here.record
+    assert "observed" not in here.record["facts"]
 
 
 def test_files_that_any_program_writes_into_a_watched_folder_are_recorded(here: Recorded) -> None:

@@ -38,7 +38,8 @@ def test_a_published_run_leaves_one_valid_record_and_one_transition(here: Record
     assert record["metrics"]["loss"] == {"last": 0.25, "min": 0.25, "max": 0.5, "count": 2}
     assert record["observations"]["count"] == 2
     assert record["notes"] == ["looks fine"]
-    assert record["facts"] == {"tags": {"team": "a"}}
+    assert record["facts"]["tags"] == {"team": "a"}
+    assert record["facts"].keys() == {"tags", "resources"}
     assert record["uses"][0] == {
         "role": "training data",
         "path": "train.csv",

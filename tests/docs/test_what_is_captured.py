@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.capture.commands import run
 from tests.capture.conftest import Recorded
 
-from proml.capture import closing
+from proml.capture import closing, resources
 from proml.capture.observed.describing import Description
 from proml.capture.observed.observation import SUMMARY
 from proml.core import record, shape
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PAGE = Path(__file__).parents[2] / "docs/reference/what-is-captured.md"
-SPLIT = ("uses", "run", "facts", "facts.observed")
+RESOURCES = (
+    "facts.resources",
+    "facts.resources.processes",
+    "facts.resources.machines",
+    "facts.resources.machines.gpus",
+)
+SPLIT = ("uses", "run", "facts", "facts.observed", *RESOURCES)
 SCRIPT = """
 import proml, sys
 with proml.start_run("all", tags={"a": 1}) as run:
@@ -45,7 +51,10 @@ def of_the_code() -> set[str]:
     found = {name for name in shape.fields_of(record._RECORD) if name not in SPLIT}
     found |= {f"uses.{name}" for name in shape.fields_of(record._USE)}
     found |= {f"run.{name}" for name in {*shape.fields_of(record._RUN), *closing._RUN_FIELDS, "ranks"}}
-    found |= {f"facts.{name}" for name in closing.FACTS if name != "observed"}
+    found |= {f"facts.{name}" for name in closing.FACTS if f"facts.{name}" not in SPLIT}
+    found |= {f"facts.resources.processes.{name}" for name in resources.PROCESS_FIELDS}
+    found |= {f"facts.resources.machines.{name}" for name in resources.MACHINE_FIELDS if name != "gpus"}
+    found |= {f"facts.resources.machines.gpus.{name}" for name in resources.GPU_FIELDS}
     lists = {one.name for one in fields(Description)} - {"uses"}
     return found | {f"facts.observed.{name}" for name in (*lists, *SUMMARY)}
 
@@ -71,8 +80,9 @@ def test_every_field_of_a_real_record_is_on_the_page(tmp_path: Path) -> None:
     for name in ("in.txt", "state.txt", "other.txt", "a.lock"):
         (tmp_path / name).write_text(name)
     (tmp_path / "all.py").write_text(SCRIPT + "\n")
-    shell = f"{sys.executable} all.py; {sys.executable} -c 'open(\"a.lock\")'; exit 1"
+    shell = f"{sys.executable} all.py; sleep 1.5; {sys.executable} -c 'open(\"a.lock\")'; exit 1"
     assert run(here, "sh", "-c", shell).returncode == 1
     found = set(paths(here.record))
     assert {"facts.observed.outputs", "facts.observed.without_digest", "uses.licence", "run.hardware"} <= found
+    assert {"facts.resources.processes.cpu_s", "facts.resources.machines.cpu_percent"} <= found
     assert found <= documented()

@@ -20,6 +20,7 @@ from proml.capture import observe, processes, run_folder
 from proml.capture.gathering import Gathered, Placed, gather
 from proml.capture.journal import has_left, segments, writers
 from proml.capture.observed.describing import ROLE
+from proml.capture.resources import joined
 from proml.capture.run_folder import Ending, Extent, Start
 from proml.config import Folder
 from proml.core import merkle
@@ -51,7 +52,7 @@ _RUN_FIELDS = (
     "rank",
     "world_size",
 )
-FACTS = ("tags", "parent_run", "interrupted", "left_out", "imported", "observed", "digests")
+FACTS = ("tags", "parent_run", "interrupted", "left_out", "imported", "observed", "digests", "resources")
 """Fields of a record's ``facts``; the page on what is captured is checked against them."""
 
 _USE_FIELDS = ("role", "name", "version", "path", "content", "size_bytes", "uri", "licence", "digests")
@@ -259,7 +260,10 @@ class _Making:
         observed = {name: _Part(files) for name, files in self.gathered.observed.items() if isinstance(files, list)}
         if self.gathered.observed:
             facts["observed"] = self.gathered.observed | {name: part.kept for name, part in observed.items()}
-        left_out = {name: part.left_out for name, part in (shown | observed).items() if part.left_out}
+        resources = {name: _Part(used) for name, used in joined(self.gathered.resources.values()).items()}
+        if resources:
+            facts["resources"] = {name: part.kept for name, part in resources.items()}
+        left_out = {name: part.left_out for name, part in (shown | observed | resources).items() if part.left_out}
         if left_out:
             facts["left_out"] = left_out  # the journal has them all
         return {name: part.kept for name, part in shown.items() if part.kept} | {

@@ -42,6 +42,7 @@ class Gathered:
     Attributes:
         members: First lines of the segments of processes that joined.
         leaves: How each process left.
+        resources: The last that each process summed up of what it used, by its journal.
         observed: What `proml run` found out about files: a summary, and lists of files.
     """
 
@@ -51,6 +52,7 @@ class Gathered:
     publications: list[Placed] = field(default_factory=list)
     members: list[Mapping[str, Any]] = field(default_factory=list)
     leaves: list[Mapping[str, Any]] = field(default_factory=list)
+    resources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     observed: dict[str, Any] = field(default_factory=dict)
 
     def uses_of(self, publication: Placed) -> list[Mapping[str, Any]]:
@@ -90,7 +92,7 @@ def gather(parts: Sequence[Segment]) -> Gathered:
     published: set[tuple[object, ...]] = set()
     for placed in _all(parts):
         fact = placed.fact
-        if _take_observed(gathered.observed, fact):
+        if _take_found(gathered, fact):
             continue
         match fact.get("f"):
             case "parameters":
@@ -119,12 +121,14 @@ def _told_once(uses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return declared + [used for used in known if used.get("role") == ROLE and used.get("content") not in contents]
 
 
-def _take_observed(observed: dict[str, Any], fact: Mapping[str, Any]) -> bool:
-    """Takes a fact about files, if it is one."""
-    kind = fact.get("f")
+def _take_found(gathered: Gathered, fact: Mapping[str, Any]) -> bool:
+    """Takes a fact about files or about what was used of the machine, if it is one."""
+    kind, observed = fact.get("f"), gathered.observed
     told = {key: value for key, value in fact.items() if key not in {"f", "t"}}
     if kind == "observed":
         observed |= told
+    elif kind == "resources":
+        gathered.resources[fact["journal"]] = told  # the last of each process has all
     elif kind in _OBSERVED_LISTS:
         observed.setdefault(_OBSERVED_LISTS[kind], []).append(told)
     else:

@@ -29,7 +29,7 @@ from proml.capture.values import NAME_LIMIT, label, large_integer, non_finite
 from proml.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 SUFFIX = ".jsonl"
@@ -76,6 +76,7 @@ class Journal:
         self._outlives = False  # a fork that goes on when the run has ended would write for nobody
         self._lock = threading.RLock()
         self._prefixes: dict[str, str] = {}
+        self._waiting: Callable[[], None] | None = None
         self._open_segment()
         _journals.add(self)
 
@@ -116,6 +117,8 @@ class Journal:
             OSError: It could not be written.
             UsageError: The journal is closed.
         """
+        if self._waiting is not None:
+            self._wake_waiting()
         line = _encode(kind, fact)
         try:
             written = _write(self._descriptor, line)
@@ -126,6 +129,11 @@ class Journal:
                 self._abandon_segment(OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes could be written"))
             if self._outlives:
                 self._check_not_ended()
+
+    def wake(self, waiting: Callable[[], None]) -> None:
+        """Calls this once, when something is written next."""
+        self._waiting = waiting
+        self._prefixes.clear()  # so that observations pass by `_new_prefix`, and none has to look otherwise
 
     def sync(self) -> None:
         """Writes back to the disk what the kernel holds."""
@@ -144,13 +152,20 @@ class Journal:
     def forked(self) -> None:
         """Lets go of the parent's segment, in a process that was just forked; the next fact opens one of its own."""
         self._lock = threading.RLock()  # another thread of the parent may have held it
-        self._role, self.token = "worker", os.urandom(8).hex()
+        self._role, self.token, self._waiting = "worker", os.urandom(8).hex(), None
         self._outlives = True
         descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor != _CLOSED:
             os.close(descriptor)
 
+    def _wake_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting()
+
     def _new_prefix(self, name: object) -> str:
+        if self._waiting is not None:
+            self._wake_waiting()
         if len(self._prefixes) >= _NAMES_LIMIT:
             self._prefixes.clear()
         prefix = f'{{"m":{json.dumps(label(str(name), NAME_LIMIT))},"v":'

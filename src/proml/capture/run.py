@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from proml.capture.journal import Journal
+    from proml.capture.sampling import Sampler
 
 _INTERRUPTED_BY_KEYBOARD = 130
 _STATUS_LIMIT = 256
@@ -60,6 +61,7 @@ class Membership:
         shared: A launcher named the run.
         expected: Number of ranks that take part in a shared run, if that is known.
         previous: The run that was active before.
+        sampler: Reads what the run uses meanwhile; None if nothing is to be read.
         on_closed: Called once everything is in the outbox, with the run's folder: waits, if asked to.
     """
 
@@ -70,6 +72,7 @@ class Membership:
     shared: bool = False
     expected: int = 0
     previous: Run | None = None
+    sampler: Sampler | None = None
     on_closed: Callable[[Path], None] | None = None
 
     @property
@@ -271,6 +274,8 @@ class Run:
         journal, membership = self._journal, self._membership
         assert journal is not None
         ending = run_folder.Ending(time.time_ns(), exit_status, exception=exception)
+        if membership.sampler is not None:
+            membership.sampler.finish()
         try:
             journal.write("leave", {"journal": journal.token, "exit_status": exit_status, "exception": exception})
             journal.sync()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 _KILLED = 128
+_LOST_S = 0.25
 # What others send a program to make it end or act. Stop signals and the window's size reach it anyway.
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
@@ -204,8 +205,11 @@ def _attend(child: int, forwarded: set[signal.Signals]) -> int:
 
 
 def _next_signal(awaited: set[signal.Signals]) -> tuple[int, bool]:
-    if hasattr(signal, "sigwaitinfo"):
-        information = signal.sigwaitinfo(awaited)
+    if hasattr(signal, "sigtimedwait"):
+        # Another thread, which does not hold it back, may have been given the child's signal.
+        information = signal.sigtimedwait(awaited, _LOST_S)
+        if information is None:
+            return signal.SIGCHLD, True
         return information.si_signo, information.si_code > 0  # positive: sent by the kernel
     number = signal.sigwait(awaited)
     return number, number in _FROM_TERMINAL

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proml.capture import active, run_folder
+from proml.capture import active, run_folder, sampling
 from proml.capture.code import describe_command, describe_git
 from proml.capture.environment import describe_environment, distributed_place
 from proml.capture.journal import Journal
@@ -35,6 +35,8 @@ from proml.errors import ConfigError, ProMLError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from proml.capture.sampling import Sampler
 
 WAITS = ("sent", "confirmed", "final")
 _IGNORE = "# Records of runs; `proml init` in the folder above takes them over.\n*\n"
@@ -127,7 +129,10 @@ def begin(plan: Plan, trouble: Trouble) -> Run:
     if membership is None:
         membership = _new(plan, previous)
     _started_here += 1
-    run = Run(plan.name, replace(membership, previous=previous, on_closed=_waiter(plan)), trouble)
+    membership = replace(
+        membership, previous=previous, on_closed=_waiter(plan), sampler=_sampler(plan, membership, trouble)
+    )
+    run = Run(plan.name, membership, trouble)
     os.environ["PROML_RUN"] = str(membership.folder)
     active.enter(run)
     atexit.unregister(_close_open_runs)
@@ -238,6 +243,14 @@ def _id_under_torchrun() -> str:
         words.append(str(os.getppid()))  # one agent started all ranks
     digest = hashlib.sha256("\0".join([*words, str(_started_here)]).encode()).hexdigest()
     return f"torchrun-{digest[:16]}"
+
+
+def _sampler(plan: Plan, membership: Membership, trouble: Trouble) -> Sampler | None:
+    """Returns what samples in this process: in the one that started the run, and in all ranks of a job."""
+    if membership.journal is None or not (membership.owner or membership.shared):
+        return None  # what started this process accounts for it
+    scope = sampling.scope(distributed_place(), own=plan.command is None)
+    return sampling.sample(membership.folder, membership.journal, scope, trouble)
 
 
 def _check_wait(wait: str | None) -> str | None:

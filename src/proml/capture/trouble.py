@@ -35,6 +35,14 @@ class Trouble:
         self.count += 1
         if self.strict:
             raise in_words(doing, error) from error
+        self._first(doing, error)
+
+    def mention(self, doing: str, error: Exception) -> None:
+        """Warns the first time, also if the run is strict: what could not be done is worth no more."""
+        self.count += 1
+        self._first(doing, error)
+
+    def _first(self, doing: str, error: Exception) -> None:
         if self.count == 1:
             warn(f"{in_words(doing, error)}\nYour program goes on; this is the only warning of this run.")
 

@@ -8,6 +8,7 @@ import click
 
 from proml.cli import output
 from proml.cli.completion import artefacts
+from proml.cli.consumption import resources
 from proml.cli.follow import up_to_date
 from proml.cli.group import command
 
@@ -79,3 +80,6 @@ def _facts(session: Session, step: TransitionView) -> Iterator[tuple[str, object
     run = step.record.get("run")
     if isinstance(run, dict):
         yield "run", f"{run.get('name', '')}  {run.get('id', '')}"
+    consumed = resources(step.record)
+    if consumed:
+        yield "resources", consumed

@@ -1,0 +1,1 @@
+"""What can be read off a machine while something runs: processor, memory, graphics processors, energy."""
