@@ -1,4 +1,4 @@
-"""What does it cost to watch what a run uses? Microseconds for a reading, and its share of a core at the default period.
+"""What does it cost to watch what a run uses? Microseconds for a reading, and its share of a core by default.
 
 A reading is everything that the thread does every so often: processes, machine, energy, summing up, and the line in the
 journal. Its cost grows with the number of processes of the machine, among which psutil looks for those that the run

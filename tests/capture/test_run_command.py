@@ -171,3 +171,22 @@ def test_secrets_in_the_command_line_are_not_recorded(here: Recorded) -> None:
     run(here, "sh", "-c", "exit", "--token", "s3cret", "postgres://u:s3cret@host/db")
     assert "s3cret" not in str(here.record)
     assert "s3cret" not in (here.run / "run.json").read_text()
+
+
+LOST = """
+import os, threading, time
+from proml.capture import run_command
+threading.Thread(target=time.sleep, args=(20,), daemon=True).start()
+waitpid = os.waitpid
+def slow(pid, options):
+    found = waitpid(pid, options)
+    time.sleep(0 if found[0] else 0.5)  # the command ends in the meantime
+    return found
+os.waitpid = slow
+print(run_command._run(["sh", "-c", "sleep 0.2; exit 3"], os.environ))
+"""
+
+
+def test_the_end_of_a_command_is_noticed_if_the_signal_was_lost_to_another_thread(here: Recorded) -> None:
+    done = here.python(LOST)
+    assert (done.stdout, done.stderr) == ("3\n", "")

@@ -162,6 +162,23 @@ def test_a_fork_beside_other_threads_leaves_sampling_as_it_is(here: Recorded) ->
     assert done.stdout.split() == ["3", "1", "3", "3"]
 
 
+def test_a_child_does_not_begin_to_sample_when_it_forks_itself(here: Recorded) -> None:
+    script = (
+        BUSY + "def other(): threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\n"
+        "with proml.start_run() as run:\n"
+        "    other()\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        other()\n"
+        "        if os.fork() == 0: os._exit(0)\n"
+        "        run.log_metric('m', 1.0)\n"
+        "        os._exit(threading.active_count())\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = here.python(script, env={**OFTEN, "PYTHONWARNINGS": "ignore"})
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
 def test_a_fork_does_not_wait_for_a_reading_that_hangs(here: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go, entered = threading.Event(), threading.Event()
 
