@@ -26,7 +26,7 @@ def rows() -> list[dict[str, object]]:
 
     reading_us = reading()
     share_percent = 100 * reading_us / 1e6 / SAMPLE_S
-    processes = len(psutil.pids())
+    processes = len(psutil.pids())  # type: ignore[no-untyped-call]  # psutil has no types
     return [
         row("sampling.reading_us", reading_us, f"µs, {processes} processes", None),
         row("sampling.share_percent", share_percent, f"% of a core, every {SAMPLE_S:.0f} s", SHARE_TARGET_PERCENT),
