@@ -140,7 +140,7 @@ def hash_content(
         raise ContentError(f"Expected the algorithm {' or '.join(ALGORITHMS)}, found {show(str(algorithm))}.")
     started_ns = time.time_ns()
     given, root, entries = find_entries(path)
-    count = _thread_count(threads)
+    count = thread_count(threads)
 
     def read(wanted: list[Entry]) -> list[Resource]:
         total_bytes = sum(entry.size_bytes for entry in wanted)
@@ -321,7 +321,8 @@ def _chunks(entry: Entry, buffer: memoryview) -> Iterator[memoryview]:
                 raise changed(entry.path)
 
 
-def _thread_count(threads: int | None) -> int:
+def thread_count(threads: int | None) -> int:
+    """Returns how many threads are meant; raises ContentError for less than one."""
     if threads is None:
         return min(_MAX_THREADS, os.cpu_count() or 1)
     if threads < 1:

@@ -2,6 +2,9 @@
 
 Nothing vouches for such digests but who hands them in, so records say that they were stated and not computed. What can
 be checked without reading is: the files are those that are listed, with the sizes that are listed.
+
+Digests of shards are another matter: what names a content does not follow from them. Such a list is compared with the
+bytes, which are read and hashed as ever.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from proml.core.manifest import MAX_BYTES, SINGLE_FILE, Resource
 from proml.core.name import show
+from proml.core.shards import Shard, StatedShards
 from proml.core.stated import Stated, StatedFile, parse_stated
 from proml.errors import ContentError
-from proml.hashing import Hashed, check_unchanged, find_entries, hash_path, manifest_of
+from proml.hashing import Hashed, check_unchanged, find_entries, hash_content, hash_path, manifest_of
 from proml.listing import reading
+from proml.sharding import hash_shards
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -43,6 +48,8 @@ def state_content(path: str | PathLike[str] | None, file: str | PathLike[str]) -
     with reading(shown), Path(file).open("rb") as opened:
         data = opened.read(MAX_BYTES + 1)
     stated = parse_stated(data, show(shown, 400))
+    if isinstance(stated, StatedShards):
+        return _read_and_compared(path, stated, file)
     if path is None:
         return _without_files(stated, shown)
     given, root, entries = find_entries(path)
@@ -64,6 +71,45 @@ def state_content(path: str | PathLike[str] | None, file: str | PathLike[str]) -
         )
     check_unchanged(entries, root, given)
     return Hashed(manifest_of(resources, stated.algorithm), computed, stated=len(resources) - computed)
+
+
+def _read_and_compared(path: str | PathLike[str] | None, stated: StatedShards, file: str | PathLike[str]) -> Hashed:
+    shown = show(os.fsdecode(file), 400)
+    if path is None:
+        raise ContentError(
+            f"{shown} lists digests of shards, from which those of the files do not follow.",
+            hint="Name the file or folder too: it is read, and compared with the list.",
+        )
+    given, root, entries = find_entries(path)
+    listed = {shard.name for shard in stated.shards}
+    is_file = [entry.name for entry in entries] == [SINGLE_FILE] and len(listed) == 1
+    wanted = {(SINGLE_FILE if is_file else one.name, one.start, one.end): one.digest for one in stated.shards}
+    for shard in hash_shards(path, stated.algorithm, shard_bytes=stated.shard_bytes):
+        place = (shard.name, shard.start, shard.end)
+        known = wanted.pop(place, None)
+        where = next(entry.path for entry in entries if entry.name == shard.name)
+        if known is None and shard.name not in listed and not is_file and Path(where).samefile(file):
+            continue  # the list itself, which cannot list itself
+        if known != shard.digest:
+            raise _differs(shown, where, shard, known)
+    if wanted:
+        raise ContentError(
+            f"{shown} lists bytes {min(wanted)[1]} to {min(wanted)[2]} of {show(min(wanted)[0])}, which "
+            f"{show(given, 400)} does not have.",
+            hint="Name the file or folder that the list is about.",
+        )
+    hashed = hash_content(path, stated.algorithm)
+    check_unchanged(entries, root, given)
+    return hashed
+
+
+def _differs(shown: str, path: str, shard: Shard, known: bytes | None) -> ContentError:
+    said = "nothing" if known is None else known.hex()
+    return ContentError(
+        f"Expected what {shown} says of bytes {shard.start} to {shard.end} of {show(path, 400)}: {said}; "
+        f"found {shard.digest.hex()}.",
+        hint="The file is not the one that the list is about, or it was changed since.",
+    )
 
 
 def _without_files(stated: Stated, shown: str) -> Hashed:

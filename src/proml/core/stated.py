@@ -15,13 +15,14 @@ from proml.core import shape
 from proml.core.canonical import parse_json
 from proml.core.manifest import ALGORITHMS, MAX_BYTES, Algorithm
 from proml.core.name import show
+from proml.core.shards import StatedShards, parse_shards
 from proml.errors import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
-_HINT = "ProML takes a Model Signing manifest or signature of whole files, or what `sha256sum` writes."
+_HINT = "ProML takes a Model Signing manifest or signature, or what `sha256sum` writes."
 # GNU coreutils: a backslash in front says that the name is escaped; then two blanks, or a blank and an asterisk.
 _GNU = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
 _TAGGED = re.compile(r"(?P<escaped>\\?)(?P<tag>SHA256|BLAKE3) \((?P<name>.+)\) = (?P<digest>[0-9a-fA-F]{64})")
@@ -54,7 +55,7 @@ class Stated:
     files: Mapping[str, StatedFile]
 
 
-def parse_stated(data: bytes, what: str) -> Stated:
+def parse_stated(data: bytes, what: str) -> Stated | StatedShards:
     """Returns the digests that a file lists.
 
     Args:
@@ -62,23 +63,28 @@ def parse_stated(data: bytes, what: str) -> Stated:
             lines of ``sha256sum`` (also ``--tag``, and ``b3sum --tag``).
         what: What is being read, for messages.
 
+    Returns:
+        Digests of whole files; or of shards, from which the files' own do not follow.
+
     Raises:
-        InvalidRecord: It is none of these, lists shards, or is of another algorithm; or has a name twice.
+        InvalidRecord: It is none of these, or is of another algorithm; or has a name twice.
     """
     if data.lstrip()[:1] == b"{":
         return _from_json(parse_json(data, what, max_bytes=MAX_BYTES), what)
     return _from_lines(data, what)
 
 
-def _from_json(value: object, what: str) -> Stated:
+def _from_json(value: object, what: str) -> Stated | StatedShards:
     predicate = _predicate(value, what)
     serialization, resources = predicate.get("serialization"), predicate.get("resources")
     if not isinstance(serialization, dict) or not isinstance(resources, list):
         raise InvalidRecord(f"Expected 'serialization' and 'resources' in {what}, found none.", hint=_HINT)
     method, algorithm = serialization.get("method"), serialization.get("hash_type")
+    if method == "shards":
+        return parse_shards(predicate, what)
     if method != "files":
         raise InvalidRecord(
-            f"Expected digests of whole files in {what}, found the method {show(str(method))}.", hint=_HINT
+            f"Expected digests of files or shards in {what}, found the method {show(str(method))}.", hint=_HINT
         )
     if algorithm not in ALGORITHMS:
         raise InvalidRecord(f"Expected {' or '.join(ALGORITHMS)} digests in {what}, found {show(str(algorithm))}.")
