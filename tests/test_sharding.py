@@ -14,6 +14,7 @@ import pytest
 from proml import sharding
 from proml.errors import ContentError
 from proml.hashing import hash_path
+from proml.listing import identity_of
 from proml.sharding import hash_shards
 from proml.stating import state_content
 
@@ -112,7 +113,7 @@ def test_a_list_of_shards_alone_names_no_content() -> None:
 
 
 def test_a_file_that_changes_meanwhile_is_refused(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    identity_of, once = sharding.identity_of, threading.Event()
+    once = threading.Event()
 
     def changing(status: os.stat_result) -> object:
         identity = identity_of(status)
@@ -121,7 +122,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tree: Path, monkeypatch: pytes
             (tree / "weights.bin").write_bytes(b"y" * 2048)
         return identity
 
-    monkeypatch.setattr(sharding, "identity_of", changing)
+    monkeypatch.setattr("proml.sharding.identity_of", changing)
     with pytest.raises(ContentError, match="changed"):
         hash_shards(tree, shard_bytes=1000)
 
@@ -147,6 +148,6 @@ def test_memory_stays_bounded_and_a_large_file_is_read_by_several_threads(
 
 
 @pytest.mark.parametrize("wrong", [{"shard_bytes": 0}, {"threads": 0}])
-def test_lengths_and_threads_are_at_least_one(tree: Path, wrong: dict[str, int]) -> None:
+def test_lengths_and_threads_are_at_least_one(tree: Path, wrong: Any) -> None:
     with pytest.raises(ContentError, match="at least one"):
         hash_shards(tree, **wrong)

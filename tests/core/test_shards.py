@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proml.core.shards import Shard, parse_shards, spans
-from proml.core.stated import StatedShards, parse_stated
+from proml.core.shards import Shard, StatedShards, parse_shards, spans
+from proml.core.stated import parse_stated
 from proml.errors import InvalidRecord
 
 D = "ab" * 32

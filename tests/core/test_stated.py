@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proml.core.stated import parse_stated
+from proml.core.stated import Stated, parse_stated
 from proml.errors import InvalidRecord
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -26,6 +26,7 @@ def test_a_model_signing_statement_is_read_bare_or_wrapped(algorithm: str, wrapp
         "bundle": {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "dsseEnvelope": envelope},
     }
     stated = parse_stated(json.dumps(forms[wrapping]).encode(), "it")
+    assert isinstance(stated, Stated)
     assert stated.algorithm == algorithm
     assert {name: one.digest.hex() for name, one in stated.files.items()} == {
         one["name"]: one["digest"] for one in statement["predicate"]["resources"]
@@ -34,6 +35,7 @@ def test_a_model_signing_statement_is_read_bare_or_wrapped(algorithm: str, wrapp
 
 def test_a_manifest_of_proml_brings_sizes() -> None:
     stated = parse_stated((CORPUS / "manifest-v1.json").read_bytes(), "it")
+    assert isinstance(stated, Stated)
     assert stated.files["weights.bin"].size_bytes == 2048
 
 
@@ -42,6 +44,7 @@ def test_lines_of_sha256sum_are_read_in_all_its_forms() -> None:
         f"# made on the cluster\n{A}  ./a b\r\n{B} *c\n\\{A}  line\\nfeed\\\\\n\nSHA256 (tagged (1)) = {B.upper()}\n"
     )
     stated = parse_stated(lines.encode(), "it")
+    assert isinstance(stated, Stated)
     assert stated.algorithm == "sha256"
     assert {name: one.digest.hex() for name, one in stated.files.items()} == {
         "a b": A, "c": B, "line\nfeed\\": A, "tagged (1)": B
