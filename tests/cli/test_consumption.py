@@ -44,6 +44,11 @@ def test_two_ranks_on_a_machine_with_graphics_processors() -> None:
     )
 
 
+def test_a_short_run() -> None:
+    told = {"processes": [{"seconds": 0.31, "cpu_s": 0.2, "peak_memory_bytes": 31_000_000}]}
+    assert resources({"facts": {"resources": told}}) == "less than 1 s, 31.0 MB of memory at most"
+
+
 @pytest.mark.parametrize("record", [{}, {"facts": None}, {"facts": {"resources": []}}, {"facts": {"resources": {}}}])
 def test_a_record_without(record: dict[str, Any]) -> None:
     assert resources(record) == ""

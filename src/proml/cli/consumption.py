@@ -26,10 +26,10 @@ def _parts(told: Mapping[str, object]) -> Iterator[str]:
         yield f"{len(processes)} processes"
     seconds = max(_numbers(processes, "seconds"), default=None)
     if seconds is not None:
-        yield output.duration(seconds)
-    cpu_s = _numbers(processes, "cpu_s")
-    if cpu_s:
-        yield f"{output.duration(sum(cpu_s))} of processor time"
+        yield output.duration(seconds) if seconds >= 1 else "less than 1 s"
+    cpu_s = sum(_numbers(processes, "cpu_s"))
+    if cpu_s >= 1:
+        yield f"{output.duration(cpu_s)} of processor time"
     peaks = _numbers(processes, "peak_memory_bytes")
     if peaks:
         yield f"{output.size(int(max(peaks)))} of memory at most"

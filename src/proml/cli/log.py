@@ -82,4 +82,4 @@ def _facts(session: Session, step: TransitionView) -> Iterator[tuple[str, object
         yield "run", f"{run.get('name', '')}  {run.get('id', '')}"
     consumed = resources(step.record)
     if consumed:
-        yield "resources", consumed
+        yield "took", consumed
