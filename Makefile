@@ -13,7 +13,7 @@ ANVIL_VERSION := 1.7.1
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts symbolic check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -80,6 +80,7 @@ demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
 test: $(VENV)/.dev engines  ## every test; names what had to be left out
 	@rm -f .cache/left-out
 	@$(MAKE) --no-print-directory test-contracts
+	@$(MAKE) --no-print-directory slither
 	@$(MAKE) --no-print-directory symbolic
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
@@ -108,6 +109,11 @@ symbolic:  ## prove the contracts' laws for all values, with Halmos
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made .venv-contracts/.made && \
 	  cd contracts && node prove.mjs; \
 	else tools/left-out symbolic "npm is not installed"; fi
+
+slither:  ## have Slither read the contracts; fails at what no comment on the line before explains
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made .venv-contracts/.made && \
+	  cd contracts && node slither.mjs; \
+	else tools/left-out slither "npm is not installed"; fi
 
 # ------------------------------------------------------------------------------------------------ what developers run
 

@@ -59,6 +59,7 @@ abstract contract Accounts is IWorkspace {
         if (actor.ofMember() != key) revert MembersOnly(key);
         AccountWord known = _accounts[session.key];
         if (
+            // slither-disable-next-line timestamp  a session ends at a time, for validators no finer than a block's
             session.key == address(0) || known.isMember() || session.roles == 0
                 || session.roles & ~actor.withRoles() != 0 || session.expires <= block.timestamp
         ) revert SessionRefused(session.key, session.roles, session.expires);
@@ -123,6 +124,7 @@ abstract contract Accounts is IWorkspace {
             return packActor(key, word);
         }
         if (word.isNobody()) revert NotAMember(key);
+        // slither-disable-next-line timestamp  a session ends at a time, for validators no finer than a block's
         if (word.expiresOf() <= block.timestamp) revert SessionEnded(key, word.expiresOf());
         address member = word.memberOf();
         AccountWord account = _accounts[member];
@@ -133,6 +135,7 @@ abstract contract Accounts is IWorkspace {
     /// @dev Refuses a relayed message that is late, used, out of order or not signed, and uses its nonce up; `message` is
     ///      the hash of its typed data.
     function _accept(Relay calldata relay, bytes32 message) internal {
+        // slither-disable-next-line timestamp  a deadline is a time, for validators no finer than a block's
         if (block.timestamp > relay.deadline) revert DeadlinePassed(relay.deadline);
         uint256 next = _nonces[relay.signer];
         if (relay.nonce != next) revert NonceMismatch(relay.signer, relay.nonce, next);
@@ -153,6 +156,7 @@ abstract contract Accounts is IWorkspace {
     /// @dev Whether an account signed: by ECDSA, or else, if it is a contract, by EIP-1271.
     function _signed(address signer, bytes32 message, bytes calldata signature) private view returns (bool) {
         bytes32 digest = MessageHashUtils.toTypedDataHash(domainSeparator(), message);
+        // slither-disable-next-line unused-return  the third value only says what is wrong with a signature
         (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && recovered == signer) return true;
         return signer.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature);

@@ -103,7 +103,9 @@ abstract contract Artefacts is Governance {
     function _transitMany(address key, Transition[] calldata changes) internal {
         ActorWord actor = _actor(key);
         uint256 signer = uint160(key);
+        // slither-disable-next-line uninitialized-local  zero until a rule was read, which no rule's key is
         uint256 known;
+        // slither-disable-next-line uninitialized-local  zero until a rule was read
         RuleWord rule;
         for (uint256 i; i < changes.length; ++i) {
             Transition calldata change = itemOf(changes, i);
@@ -212,11 +214,13 @@ abstract contract Artefacts is Governance {
             revert RoleMissing(address(uint160(signer)), actor.withRoles(), rule.ruleRoles());
         }
         Input[] calldata inputs = noInputs();
+        // slither-disable-next-line uninitialized-local  zero without inputs
         bytes32 commitment;
         if (hasInputs(change)) {
             inputs = change.inputs;
             commitment = hashOf(inputs);
         }
+        // slither-disable-next-line uninitialized-local  zero without a quorum
         bytes32 votes;
         if (rule.isGuarded()) votes = _guard(actor, entry, word, rule, change, inputs, commitment);
 
@@ -301,6 +305,7 @@ abstract contract Artefacts is Governance {
         returns (bytes32 votes)
     {
         uint256 earliest = uint256(word.timeOf()) + rule.minDelayOf();
+        // slither-disable-next-line timestamp  a delay is meant in time; README.md says how far validators can bend it
         if (block.timestamp < earliest) revert TooEarly(change.artefact, earliest);
         uint8 quorum = rule.quorumOf();
         if (quorum == 0) return 0;
@@ -361,6 +366,7 @@ abstract contract Artefacts is Governance {
 
     /// @dev Another workspace's answer, 0 or 1; anything else (no code, a revert, too much gas) is the highest number.
     ///      Assembly, because Solidity would copy all that a hostile contract returns.
+    // slither-disable-next-line assembly  why is said above
     function _ask(address workspace, bytes memory question) private view returns (uint256 answer) {
         assembly ("memory-safe") {
             let ok := staticcall(QUESTION_GAS, workspace, add(question, 32), mload(question), 0, 32)

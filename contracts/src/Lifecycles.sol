@@ -71,11 +71,13 @@ abstract contract Lifecycles is IWorkspace {
             added.definition == 0 || added.registerRoles == 0 || states > MAX_STATES || added.initial >= states
                 || added.rules.length > MAX_RULES
         ) revert LifecycleInvalid(HEADER);
+        // slither-disable-next-line uninitialized-local  the flags are put into a word of zeros
         uint256 flags;
         for (uint256 i; i < states; ++i) {
             if (added.stateFlags[i] > (USABLE | TERMINAL | REVOKED)) revert LifecycleInvalid(HEADER);
             flags |= uint256(added.stateFlags[i]) << (i << 2);
         }
+        // slither-disable-next-line uninitialized-local  false until a rule keeps them
         bool keepsInputs;
         for (uint256 i; i < added.rules.length; ++i) {
             if (added.rules[i].guards & INPUTS_HELD != 0) keepsInputs = true;

@@ -36,6 +36,7 @@ contract WorkspaceFactory is IWorkspaceFactory {
         uint8 governanceQuorum,
         IWorkspace.Lifecycle[] calldata lifecycles
     ) private pure returns (bytes memory) {
+        // slither-disable-next-line too-many-digits  the digits are the byte code's, not a number's
         return bytes.concat(type(Workspace).creationCode, abi.encode(founders, governanceQuorum, lifecycles));
     }
 

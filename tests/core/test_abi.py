@@ -1,4 +1,4 @@
-"""ABI codec: the same bytes as eth_abi's, and nothing but those is read."""
+"""ABI codec: eth_abi reads its bytes, and writes the same where no transition is; nothing but its own bytes is read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 import pytest
+from eth_abi.abi import decode as eth_abi_decode
 from eth_abi.abi import encode as eth_abi_encode
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proml.core import abi, interface
@@ -37,6 +38,12 @@ def plain(value: Any) -> Any:
     return [plain(element) for element in value] if isinstance(value, tuple) else value
 
 
+def lowered(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [lowered(element) for element in value]
+    return value.lower() if isinstance(value, str) else value
+
+
 DECLARATIONS = [
     *interface.FUNCTIONS.values(),
     *map(interface.relayed, interface.FUNCTIONS.values()),
@@ -56,8 +63,36 @@ def declared_values(draw: st.DrawFn) -> tuple[tuple[Field, ...], list[Any]]:
 @given(declared_values())
 def test_encoding_equals_that_of_eth_abi(case: tuple[tuple[Field, ...], list[Any]]) -> None:
     declared, values = case
+    assume(not any(f.type.startswith("Transition") for f in declared))
     theirs = eth_abi_encode([canonical_type(f.type) for f in declared], [plain(v) for v in values])
     assert abi.encode(declared, values) == theirs
+
+
+@given(declared_values())
+def test_eth_abi_reads_the_encoded_values(case: tuple[tuple[Field, ...], list[Any]]) -> None:
+    declared, values = case
+    read = eth_abi_decode([canonical_type(f.type) for f in declared], abi.encode(declared, values))
+    assert lowered(read) == lowered(tuple(plain(v) for v in values))
+
+
+CHANGES = st.lists(value_of("Transition"), max_size=4).map(tuple)
+
+
+@given(CHANGES)
+def test_all_empty_lists_of_inputs_are_one_word(changes: tuple[Any, ...]) -> None:
+    declared = interface.fields("Transition[] changes")
+    theirs = eth_abi_encode([canonical_type(f.type) for f in declared], [plain(changes)])
+    empty = sum(not items for change in changes for items in (change.inputs, change.held))
+    assert len(theirs) - len(abi.encode(declared, [changes])) == 32 * max(0, empty - 1)
+
+
+@given(CHANGES.filter(lambda changes: any(not c.inputs or not c.held for c in changes)))
+def test_a_word_for_each_empty_list_is_refused(changes: tuple[Any, ...]) -> None:
+    declared = interface.fields("Transition[] changes")
+    theirs = eth_abi_encode([canonical_type(f.type) for f in declared], [plain(changes)])
+    assume(theirs != abi.encode(declared, [changes]))
+    with pytest.raises(InvalidRecord, match=r"empty list of inputs|offset"):
+        abi.decode(declared, theirs)
 
 
 @given(declared_values())
