@@ -1,6 +1,7 @@
 """Runs the measurements: ``python -m bench [NAME…]`` prints a table and writes ``bench/out/summary.json``.
 
-A name given in full or in part (``gas``, ``cli.help_ms``) selects the modules that measure it.
+A name given in full or in part (``gas``, ``cli.help_ms``) selects the modules that measure it, ``all`` everything.
+Without names, the modules that take long (their ``MINUTES``) are left out, and named.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,14 +34,23 @@ def main(wanted: Sequence[str]) -> int:
     """Measures what is wanted and returns the exit status: 2 for an unknown name, else 0."""
     modules = {name: importlib.import_module(f"bench.{name}") for name in MODULES}
     known = {row: name for name, module in modules.items() for row in module.NAMES}
+    if everything := list(wanted) == ["all"]:
+        wanted = []
     if unknown := [word for word in wanted if not any(row.startswith(word) for row in known)]:
         print(f"error: nothing measures {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
         return 2
     chosen = {name for row, name in known.items() if not wanted or any(row.startswith(word) for word in wanted)}
+    long = {name: minutes for name in chosen if (minutes := getattr(modules[name], "MINUTES", 0))}
+    if not wanted and not everything:
+        chosen -= long.keys()
+        for name, minutes in long.items():
+            print(f"left out: {name}, which takes about {minutes} min; `make bench NAMES={name}`, or NAMES=all")
     rows: list[Row] = []
     for name in MODULES:
         if name in chosen:
+            start = time.monotonic()
             rows += modules[name].rows()
+            print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
     if wanted:
         rows = [row for row in rows if any(str(row["name"]).startswith(word) for word in wanted)]
     print_table(rows)

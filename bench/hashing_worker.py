@@ -10,7 +10,6 @@ import importlib
 import json
 import sys
 import time
-import types
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +31,6 @@ def ours(path: str, algorithm: str, cache: str) -> Digests:
 
 def model_signing(path: str, algorithm: str, _cache: str) -> Digests:
     """Hashes with the OpenSSF package, by files, with its own defaults for threads and chunks."""
-    # The package needs pyOpenSSL to sign and does not say so; hashing needs it only to be importable.
-    sys.modules.setdefault("OpenSSL", types.ModuleType("OpenSSL"))
-    vars(sys.modules["OpenSSL"]).setdefault("crypto", types.ModuleType("OpenSSL.crypto"))
     hashing = importlib.import_module("model_signing.hashing")
     found = hashing.Config().use_file_serialization(hashing_algorithm=algorithm).hash(path)
     return {one.identifier: one.digest.digest_hex for one in found.resource_descriptors()}

@@ -25,6 +25,7 @@ NAMES = (
     "observations.gas_each_1000",
     "observations.gas_each_50000",
 )
+MINUTES = 10
 MILLION = 10**6
 GROWTH_TARGET = 1.05  # ten times the observations, and no more memory but for what the allocator does
 GAS_TARGETS = {1_000: 31, 50_000: 1}

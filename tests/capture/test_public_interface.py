@@ -32,6 +32,7 @@ HEAVY_FOR_RUNS = (
     "sqlalchemy",
     "fsspec",
     "proml.wiring",
+    "proml.capture.observed.describing",
     "logging",
 )
 

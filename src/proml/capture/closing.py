@@ -19,13 +19,12 @@ from proml.adapters.store_folder import FolderStore
 from proml.capture import observe, processes, run_folder
 from proml.capture.gathering import Gathered, Placed, gather
 from proml.capture.journal import has_left, segments, writers
-from proml.capture.observed.describing import ROLE
 from proml.capture.resources import joined
 from proml.capture.run_folder import Ending, Extent, Start
 from proml.config import Folder
 from proml.core import merkle
 from proml.core.digest import format_digest, parse_digest
-from proml.core.intent import MAX_INPUTS, AnchorIntent, TransitionIntent, Use
+from proml.core.intent import MAX_INPUTS, OBSERVED, AnchorIntent, TransitionIntent, Use
 from proml.core.manifest import Manifest
 from proml.core.record import SALT_BYTES, Record, build_record, format_time
 from proml.errors import ConfigError, ProMLError
@@ -309,8 +308,8 @@ class _Part:
 
 def _offered(uses: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Returns what is looked up on the ledger: what was declared, and not too much of what was only observed."""
-    observed = [used for used in uses if used["role"] == ROLE]
-    return [*(used for used in uses if used["role"] != ROLE), *observed[:_OBSERVED_OFFERED]][:MAX_INPUTS]
+    observed = [used for used in uses if used["role"] == OBSERVED]
+    return [*(used for used in uses if used["role"] != OBSERVED), *observed[:_OBSERVED_OFFERED]][:MAX_INPUTS]
 
 
 def _intended(used: Mapping[str, Any]) -> Use:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from proml.capture.journal import Segment, facts
-from proml.capture.observed.describing import ROLE
+from proml.core.intent import OBSERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,9 +116,9 @@ def gather(parts: Sequence[Segment]) -> Gathered:
 def _told_once(uses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Returns declared inputs, then those that were only observed and are not the same content."""
     known = list(uses)
-    declared = [used for used in known if used.get("role") != ROLE]
+    declared = [used for used in known if used.get("role") != OBSERVED]
     contents = {used.get("content") for used in declared}
-    return declared + [used for used in known if used.get("role") == ROLE and used.get("content") not in contents]
+    return declared + [used for used in known if used.get("role") == OBSERVED and used.get("content") not in contents]
 
 
 def _take_found(gathered: Gathered, fact: Mapping[str, Any]) -> bool:
