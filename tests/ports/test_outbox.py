@@ -43,6 +43,35 @@ def test_what_was_added_is_there_after_reopening(path: Path) -> None:
     assert {entry.state for entry in found} == {"pending"}
 
 
+OTHER_PROCESS = """
+import sys; from proml.adapters.outbox_sqlite import SqliteOutbox
+outbox = SqliteOutbox(sys.argv[1]); print(outbox.count()); outbox.close()
+"""
+
+
+def test_two_outboxes_of_one_process_keep_each_others_locks(path: Path) -> None:
+    def seen_elsewhere() -> int:
+        ran = subprocess.run([sys.executable, "-c", OTHER_PROCESS, path], capture_output=True, text=True, check=True)
+        return int(ran.stdout)
+
+    first = SqliteOutbox(path)
+    first.add([intent("a")])
+    second = SqliteOutbox(path)
+    assert seen_elsewhere() == 1  # and its end must not take the log away from us
+    first.add([intent("b")])
+    second.add([intent("c")])
+    assert seen_elsewhere() == 3
+
+
+def test_entries_are_counted_by_state(path: Path) -> None:
+    outbox = SqliteOutbox(path)
+    outbox.add([intent("a"), intent("b"), intent("c")])
+    outbox.update([replace(outbox.entry(2), state="dropped")])
+    assert (outbox.count(), outbox.count("pending"), outbox.count("pending", "dropped"), outbox.count("sent")) == (
+        3, 2, 3, 0,
+    )  # fmt: skip
+
+
 def test_adding_a_known_key_again_keeps_the_first_entry(path: Path) -> None:
     outbox = SqliteOutbox(path)
     outbox.add([intent("a")])

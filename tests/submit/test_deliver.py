@@ -131,6 +131,13 @@ def test_delivering_again_sends_nothing_again(sender: Sender, name: str) -> None
 # --------------------------------------------------------------------------------------------------------- inputs
 
 
+def test_what_another_process_sent_first_is_in_the_report_all_the_same(sender: Sender, name: str) -> None:
+    number = sender.submit(name, "one")
+    sender.deliver()
+    assert sender.entry(number).final
+    assert sender.deliver(only={number}).raise_for(number).state == "confirmed"
+
+
 def test_what_was_used_is_found_by_its_content(sender: Sender, name: str) -> None:
     sender.submit(f"{name}-data", name)
     sender.deliver()

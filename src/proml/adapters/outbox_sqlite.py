@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proml.adapters.sender_lock import ProcessLock
+from proml.adapters.sqlite_file import private_file
 from proml.errors import ConfigError, LocalStorageError, ProMLError, UnknownName
 from proml.ports import Entry, Intent
 
@@ -115,6 +116,13 @@ class SqliteOutbox:
         """Yields the entries in these states (all if none is named), oldest first."""
         where = f"state IN ({', '.join('?' * len(states))})" if states else "1"
         return self._pages(where, states)
+
+    def count(self, *states: str) -> int:
+        """Returns how many entries are in these states (all if none is named)."""
+        where = f"state IN ({', '.join('?' * len(states))})" if states else "1"
+        with self._connected() as connection:
+            row = connection.execute(f"SELECT count(*) FROM entry WHERE {where}", states).fetchone()  # noqa: S608 - constants; values are bound
+        return int(row[0])
 
     def unsettled(self) -> Iterator[Entry]:
         """Yields the entries that may still change, oldest first: neither dropped nor in a final block."""
@@ -237,11 +245,13 @@ class SqliteOutbox:
         self._process = os.getpid()
 
     def _open(self) -> sqlite3.Connection:
-        # Records may be confidential: nobody else reads the file, nor the log that SQLite makes with the same mode.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(
-            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
-        )
+        # Records may be confidential: nobody else reads the file.
+        with private_file(self.path):
+            connection = sqlite3.connect(
+                self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+            )
+            with contextlib.suppress(sqlite3.Error):  # told when it is prepared
+                connection.execute("PRAGMA schema_version")  # connects in fact: before, SQLite opens nothing
         try:
             self._prepare(connection)
         except BaseException:

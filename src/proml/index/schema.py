@@ -10,7 +10,6 @@ The index is only a cache: a file that is broken or of another schema version is
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import sqlalchemy as sql
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Float, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
+from proml.adapters.sqlite_file import private_file
 from proml.errors import ConfigError, LocalStorageError, ProMLError
 
 if TYPE_CHECKING:
@@ -304,7 +304,8 @@ def _create_file(path: Path) -> None:
     """Makes the file readable by its owner only: it tells the names of artefacts, which are confidential."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with private_file(path):
+            pass
     except OSError as error:
         raise LocalStorageError(
             f"the index {path} cannot be written: {error.strerror}",

@@ -11,6 +11,7 @@ next delivery goes on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from proml.core.digest import format_digest
@@ -129,6 +130,8 @@ class _Delivery:
         self._wait = wait
         self._book = Book(channel.outbox)
         self._book.selected = select(self._book.entries.values(), only)
+        # Another process, such as a node, may have brought what was asked for into a final block already.
+        self._settled = [channel.outbox.entry(n) for n in sorted(set(only or ()) - self._book.entries.keys())]
         self._book.progress = progress
         account, pins = channel.signer.address, channel.workspace
         self._publisher = Publisher(channel.store, channel.stores, channel.clock, channel.patience)
@@ -189,8 +192,8 @@ class _Delivery:
         ]
         if stale:
             self._book.save(*stale)
-        entries = tuple(self._book.entries[number] for number in sorted(self._book.selected))
-        return DeliveryReport(entries, reasons, dict(self._book.errors))
+        entries = [*self._settled, *(self._book.entries[number] for number in self._book.selected)]
+        return DeliveryReport(tuple(sorted(entries, key=attrgetter("number"))), reasons, dict(self._book.errors))
 
     # ------------------------------------------------------------------------------------------------- one round
 

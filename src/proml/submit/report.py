@@ -18,7 +18,7 @@ class DeliveryReport:
     """What became of the entries that a delivery was asked to send.
 
     Attributes:
-        entries: As they are now, oldest first; entries that were final before are not among them.
+        entries: As they are now, oldest first; of entries that were final before only those that were asked for.
         waiting: Why entries that are still pending did not go, by number.
         errors: What stopped entries, by number: refusals, conflicts, stores that do not answer.
     """
