@@ -10,6 +10,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 NPM     := npm --no-fund --no-audit --loglevel=error
 ANVIL_VERSION := 1.7.1
+GETH_VERSION := 1.13.15
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
@@ -54,9 +55,19 @@ contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
 	@$(NPM) install --no-save --prefix .engines @foundry-rs/anvil@$(ANVIL_VERSION)
 	@touch $@
 
-engines:  ## Ethereum clients that the tests start, into .engines
+# The last line of go-ethereum that seals blocks; the flag is for one of its dependencies, with Go 1.23 and later.
+.engines/geth-$(GETH_VERSION)/geth:
+	@mkdir -p $(@D)
+	@GOBIN=$(CURDIR)/$(@D) go install -ldflags=-checklinkname=0 github.com/ethereum/go-ethereum/cmd/geth@v$(GETH_VERSION)
+
+engines: geth  ## Ethereum clients that the tests start, into .engines
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/anvil-$(ANVIL_VERSION); \
 	else tools/left-out engines "npm is not installed"; fi
+
+.PHONY: geth
+geth:  ## go-ethereum for networks of several participants, into .engines (two minutes to build)
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/geth-$(GETH_VERSION)/geth; \
+	else tools/left-out geth "go is not installed"; fi
 
 EAS_VERSION := 1.9.0
 EAS_SHA256  := 9b168dcbeea489418df67ed665b830c7919ae6c8d8c44bbd3694fdcf8bbd6f25
@@ -84,12 +95,16 @@ test: $(VENV)/.dev engines  ## every test; names what had to be left out
 	@$(MAKE) --no-print-directory symbolic
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-network
 	@$(MAKE) --no-print-directory test-frameworks
 	@$(MAKE) --no-print-directory test-torch
 	@tools/left-out report
 
 test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+test-network: $(VENV)/.dev geth  ## four organisations on real clients, which are killed and cut off
+	@$(BIN)/python -m pytest tests/network
 
 test-frameworks: .venv-frameworks/.made  ## the tests with MLflow, DVC, XGBoost, Keras and other frameworks
 	@.venv-frameworks/bin/python -m pytest -n 2 tests/frameworks

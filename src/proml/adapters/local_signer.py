@@ -61,6 +61,11 @@ class LocalSigner:
         return self._address
 
     @property
+    def public_key(self) -> bytes:
+        """The uncompressed public key without its leading 04: 64 bytes."""
+        return cast("bytes", self._key.public_key.format(compressed=False)[1:])
+
+    @property
     def private_key(self) -> bytes:
         """The 32 secret bytes, for writing a keystore."""
         return cast("bytes", self._key.secret)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from proml.cli import output
+from proml.cli.accounts import account_of
 from proml.cli.completion import artefacts
 from proml.cli.group import Group, Lazy, command
 from proml.cli.parameters import FinalityType, Member, MemberType, role_bits, role_names
-from proml.errors import InvalidRecord, UnknownName, UsageError
+from proml.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ def new(  # one option each
         raise UsageError(f"{folder.root} is a working folder already.", hint="Create the workspace in another folder.")
     identities = open_identities()
     me, _ = choose_identity(identities, identity)
-    founders = tuple(Founder(m.organisation, role_bits(m.roles, {}), _account(m, me.address)) for m in members)
+    founders = tuple(Founder(m.organisation, role_bits(m.roles, {}), _whose(m, me.address)) for m in members)
     definitions = _definitions(files)
     urls = tuple(_absolute(url) for url in ledgers) or (f"{_EMBEDDED}{folder.chain_file}",)
     if finality is not None and urls[0].startswith(_EMBEDDED):
@@ -236,7 +237,7 @@ def set_member(session: Session, member: Member) -> None:
     with session.participant() as participant:
         up_to_date(session, participant, must=True)
         roles = 0 if member.roles == ("none",) else role_bits(member.roles, participant.workspace.roles)
-        account = _account(member, participant.identity.address)
+        account = _whose(member, participant.identity.address)
         number = governing.organisation_number(participant, member.organisation)
         change = operation.Member(account, number, roles)
         governing.propose_member(session, participant, change, member.organisation)
@@ -296,29 +297,8 @@ def revoke_session(session: Session, key: str) -> None:
         governing.propose(session, participant, change)
 
 
-def _account(member: Member, mine: str) -> str:
-    """The address that a member was named by: its own, a file of `proml id export`, or oneself."""
-    from proml.core.canonical import parse_json  # noqa: PLC0415 - only here
-    from proml.core.words import parse_address  # noqa: PLC0415 - only here
-    from proml.identity import check_export  # noqa: PLC0415 - takes long to import
-
-    if not member.who:
-        return mine
-    if member.who.startswith("0x"):
-        return parse_address(member.who)
-    path = Path(member.who)
-    try:
-        with path.open("rb") as opened:
-            data = opened.read(_SIZE_LIMIT)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}.",
-            hint=f"Name the file that {member.organisation} made with `proml id export`, or an address.",
-        ) from error
-    try:
-        return check_export(parse_json(data, str(path)))["address"]
-    except InvalidRecord as error:
-        raise InvalidRecord(f"{path}: {error.message}", hint="Ask for a file made with `proml id export`.") from error
+def _whose(member: Member, mine: str) -> str:
+    return account_of(member.who, member.organisation) if member.who else mine
 
 
 def _definitions(files: Sequence[str]) -> tuple[Definition, ...]:

@@ -1,0 +1,299 @@
+"""``proml consortium``: a network of existing Ethereum clients, one folder per participant."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proml.cli import output
+from proml.cli.accounts import account_of
+from proml.cli.group import Group, Lazy, command
+from proml.errors import UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from proml.cli.session import Session
+    from proml.consortium.client import ClientStatus
+    from proml.consortium.folder import Network
+
+_HERE = "proml.cli.consortium"
+_MOST_TRIAL = 20
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.group(
+    "consortium",
+    cls=Group,
+    lazy={
+        "keys": Lazy(f"{_HERE}:keys", "Make a participant's keys, on its own machine."),
+        "new": Lazy(f"{_HERE}:new", "Write the participants' folders from a plan."),
+        "start": Lazy(f"{_HERE}:start", "Start this participant's client."),
+        "status": Lazy(f"{_HERE}:status", "How the client and the network are."),
+        "stop": Lazy(f"{_HERE}:stop", "Stop this participant's client."),
+        "add-validator": Lazy(f"{_HERE}:add_validator", "Vote that a participant may seal blocks."),
+        "remove-validator": Lazy(f"{_HERE}:remove_validator", "Vote that a participant may seal no more blocks."),
+    },
+    examples="""
+        proml consortium keys clinic
+        proml consortium new study.toml --only clinic
+        proml consortium start clinic
+        proml consortium status clinic
+    """,
+)
+def consortium() -> None:
+    """A network of existing Ethereum clients that the participants run themselves, with no third party.
+
+    Each makes its keys, hands out NAME.public.json, and writes its own folder from the plan and everybody's public
+    files: the same genesis block, whoever writes it.
+    """
+
+
+@command("keys", examples="proml consortium keys clinic\nproml consortium keys clinic --account clinic.json")
+@click.argument("name")
+@click.option("--into", type=_FOLDER, help="The participant's folder; a new one of its name by default.")
+@click.option("--account", "accounts", multiple=True, metavar="FILE_OR_ADDRESS",
+              help="Who gets coins in the genesis block; your identities by default.")  # fmt: skip
+def keys(session: Session, name: str, into: Path | None, accounts: tuple[str, ...]) -> None:
+    """Make the keys of a participant: one that seals blocks, one that names its client.
+
+    They stay in FOLDER/keys. Hand out FOLDER/NAME.public.json.
+    """
+    from proml.consortium.keys import make_keys  # noqa: PLC0415 - takes long to import
+
+    folder = into or Path(name)
+    public = make_keys(folder, _participant(name), _accounts(accounts))
+    file = folder / f"{name}.public.json"
+    document = {"participant": name, "public_file": str(file), "validator": public.validator,
+                "accounts": list(public.accounts)}  # fmt: skip
+    lines = [
+        f"made the keys of {output.colour(name, 'name')} in {output.printable(folder / 'keys')} (secret)",
+        *output.fields([("validator", public.validator), ("accounts", ", ".join(public.accounts) or "none")]),
+        f"Hand out {output.printable(file)}.",
+    ]
+    session.answer(document, lines)
+
+
+@command(
+    "new",
+    examples="""
+        proml consortium new study.toml --only clinic
+        proml consortium new --trial 4 --into trial
+    """,
+)
+@click.argument("plan", type=_FOLDER, required=False)
+@click.option("--into", type=_FOLDER, help="Where the folders go; beside the plan by default.")
+@click.option("--only", help="Write the folder of this participant only.")
+@click.option("--trial", type=click.IntRange(1, _MOST_TRIAL), metavar="N",
+              help="Instead of a plan: N participants on this machine, with all their keys.")  # fmt: skip
+@click.option("--period", type=click.IntRange(1, 3600), default=2, show_default=True, help="Trial: seconds per block.")
+@click.option("--account", "accounts", multiple=True, metavar="FILE_OR_ADDRESS", help="Trial: who gets coins.")
+def new(  # one option each
+    session: Session, *, plan: Path | None, into: Path | None, only: str | None, trial: int | None, period: int,
+    accounts: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Write a folder per participant from a plan: genesis, peers, start script, systemd unit, compose file.
+
+    Compare the fingerprint of the genesis block with the other participants. Run it again when the plan got a new
+    participant: the peers are written anew; keys and data stay.
+    """
+    from proml.consortium.folder import write_folder  # noqa: PLC0415 - takes long to import
+    from proml.consortium.plan import read_plan  # noqa: PLC0415 - as above
+
+    if (plan is None) == (trial is None):
+        raise UsageError("expected a plan, or --trial N.", hint="proml consortium new PLAN.toml")
+    if trial is not None:
+        into = into or Path("trial")
+        plan = _write_trial(into, trial, period, _accounts(accounts))
+    assert plan is not None
+    read = read_plan(plan)
+    names = [only] if only else [seat.name for seat in read.seats]
+    where = into or plan.absolute().parent
+    networks = [write_folder(read, name, where / name) for name in names]
+    document = {
+        "name": read.name, "engine": read.engine, "chain_id": read.chain_id, "genesis_sha256": networks[0].genesis,
+        "finality": networks[0].finality, "participants": [_network_document(network) for network in networks],
+    }  # fmt: skip
+    lines = [
+        *output.fields([
+            ("network", read.name), ("engine", read.engine), ("chain", read.chain_id),
+            ("final", networks[0].finality), ("genesis", f"sha256 {networks[0].genesis}"),
+        ]),
+        "",
+        *output.table(
+            ("participant", "folder", "ledger", "keys"),
+            [(n.participant, str(n.root), n.rpc_url, "here" if (n.root / "keys").is_dir() else "elsewhere")
+             for n in networks],
+        ),
+        "Next: compare the genesis with the others; proml consortium start FOLDER",
+    ]  # fmt: skip
+    session.answer(document, lines)
+
+
+@command("start", examples="proml consortium start\nproml consortium start trial/one")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def start(session: Session, where: Path) -> None:
+    """Start this participant's client in the background; it outlives this command.
+
+    FOLDER/start.sh runs it in the foreground, for systemd and containers.
+    """
+    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network = read_network(where)
+    pid = client.start(network)
+    lines = [f"started the client of {output.colour(network.participant, 'name')}: process {pid}, {network.rpc_url}"]
+    session.answer({**_network_document(network), "pid": pid}, lines)
+
+
+@command("stop", examples="proml consortium stop\nproml consortium stop trial/one")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def stop(session: Session, where: Path) -> None:
+    """Stop this participant's client in order; it writes first what it has."""
+    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network = read_network(where)
+    pid = client.stop(network)
+    text = f"stopped the client of {network.participant}" if pid else f"the client of {network.participant} did not run"
+    session.answer({**_network_document(network), "pid": pid}, [text])
+
+
+@command("status", examples="proml consortium status\nproml consortium status trial/one --json")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def status(session: Session, where: Path) -> None:
+    """Show how this participant's client is: blocks, peers, validators, votes.
+
+    Exits with 5 when it does not run or does not answer.
+    """
+    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network = read_network(where)
+    _answer_status(session, network, client.status(network))
+
+
+@command("add-validator", examples="proml consortium add-validator newcomer clinic")
+@click.argument("who")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def add_validator(session: Session, who: str, where: Path) -> None:
+    """Vote that a participant (name or address) may seal blocks; it may once enough validators vote alike."""
+    _vote(session, who, where, admit=True)
+
+
+@command("remove-validator", examples="proml consortium remove-validator clinic lab")
+@click.argument("who")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def remove_validator(session: Session, who: str, where: Path) -> None:
+    """Vote that a participant (name or address) may seal no more blocks."""
+    _vote(session, who, where, admit=False)
+
+
+def _vote(session: Session, who: str, where: Path, *, admit: bool) -> None:
+    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network = read_network(where)
+    _answer_status(session, network, client.vote(network, who, admit=admit))
+
+
+def _answer_status(session: Session, network: Network, found: ClientStatus) -> None:
+    document = {
+        **_network_document(network),
+        "pid": found.pid, "version": found.version, "block_number": found.block_number,
+        "block_hash": found.block_hash, "block_time": found.block_time, "genesis_hash": found.genesis_hash,
+        "peers": found.peers, "is_validator": found.is_validator, "validators": dict(found.validators or {}),
+        "votes": dict(found.votes or {}), "votes_needed": found.votes_needed,
+        "memory_bytes": found.memory_bytes, "disk_bytes": found.disk_bytes,
+    }  # fmt: skip
+    if found.validators is None:
+        session.facts.update(document)
+        raise UnreachableError(
+            f"the client of {network.participant} "
+            + (f"(process {found.pid}) does not answer." if found.pid else "does not run."),
+            hint=f"Look into {network.root / 'client.log'}." if found.pid
+            else f"Start it: `proml consortium start {network.root}`.",
+        )  # fmt: skip
+    session.answer(document, _status_lines(network, found))
+
+
+def _status_lines(network: Network, found: ClientStatus) -> Iterator[str]:
+    others = len(network.validators) - 1
+    age = max(0, int(time.time()) - found.block_time)
+    yield from output.fields([
+        ("network", f"{network.name}, chain {network.chain_id}, {network.engine}"),
+        ("participant", network.participant),
+        ("client", f"{found.version}, process {found.pid}"),
+        ("ledger", network.rpc_url),
+        ("genesis", f"0x{found.genesis_hash.hex()}"),
+        ("block", f"{found.block_number}  {output.short(found.block_hash)}  {age} s ago"),
+        ("final", network.finality),
+        ("peers", f"{found.peers} of {others}"),
+        ("memory", output.size(found.memory_bytes)),
+        ("disk", output.size(found.disk_bytes)),
+    ])  # fmt: skip
+    yield ""
+    yield from output.table(
+        ("validator", "address"), [(name or "unknown", address) for address, name in (found.validators or {}).items()]
+    )
+    names = {address: name for name, address in network.validators.items()}
+    for address, admit in (found.votes or {}).items():
+        wish = "to admit" if admit else "to remove"
+        yield f"your vote {wish} {names.get(address) or address}: {found.votes_needed} validators must vote alike"
+
+
+def _network_document(network: Network) -> dict[str, object]:
+    return {
+        "network": network.name, "participant": network.participant, "folder": str(network.root),
+        "engine": network.engine, "chain_id": network.chain_id, "finality": network.finality,
+        "ledger": network.rpc_url, "genesis_sha256": network.genesis,
+    }  # fmt: skip
+
+
+def _participant(name: str) -> str:
+    from proml.core.shape import identifier  # noqa: PLC0415 - only here
+
+    identifier(name, "the participant's name")
+    return name
+
+
+def _accounts(given: Sequence[str]) -> tuple[str, ...]:
+    """The addresses that options name; without any, those of the identities on this machine."""
+    from proml.wiring import open_identities  # noqa: PLC0415 - takes long to import
+
+    if given:
+        return tuple(account_of(one) for one in given)
+    return tuple(identity.address for identity in open_identities().list() if not identity.member)
+
+
+def _write_trial(into: Path, count: int, period_s: int, accounts: tuple[str, ...]) -> Path:
+    """Writes the plan of a network on this machine with everybody's keys; returns its path."""
+    import secrets  # noqa: PLC0415 - only here
+    from datetime import UTC, datetime  # noqa: PLC0415 - as above
+
+    from proml.config import make_private_folder, write_atomically  # noqa: PLC0415 - as above
+    from proml.consortium.keys import make_keys  # noqa: PLC0415 - as above
+    from proml.consortium.plan import plan_text  # noqa: PLC0415 - as above
+
+    path = into / "trial.toml"
+    if path.exists():
+        raise UsageError(
+            f"{path} exists: there is a trial already.", hint="Choose another folder with --into, or remove this one."
+        )
+    make_private_folder(into)
+    names = [f"participant-{number}" for number in range(1, count + 1)]
+    fields = {
+        name: {"host": "127.0.0.1", "p2p_port": 30_303 + offset, "rpc_port": 8_545 + offset}
+        for offset, name in enumerate(names)
+    }
+    for position, name in enumerate(names):
+        make_keys(into / name, name, accounts if position == 0 else ())
+    whole = {
+        "name": "trial", "engine": "geth-clique", "chain_id": 100_000 + secrets.randbelow(900_000),
+        "period_s": period_s, "genesis_time": datetime.now(UTC),
+    }  # fmt: skip
+    write_atomically(path, plan_text(whole, fields).encode(), mode=0o644)
+    return path

@@ -1,0 +1,248 @@
+"""Four organisations on four machines, each with its own client, key and folder, who use the command line alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.network.fabric import Fabric, machines
+
+from proml.adapters.jsonrpc.administration import Administration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+NAMES = ("clinic", "lab", "developer", "auditor")
+PERIOD_S = 1
+HEALS_S = 120.0
+_ROOT = Path(__file__).parents[2]
+
+
+def wanted_geth() -> Path:
+    """Returns the geth of `make engines`, or skips the test where it is missing; in CI that is a failure."""
+    built = sorted((_ROOT / ".engines").glob("geth-*/geth"))
+    chosen = os.environ.get("PROML_GETH")
+    program = Path(chosen) if chosen else built[-1] if built else None
+    missing = program is None and "geth is missing: `make engines` builds it"
+    missing = missing or (os.geteuid() != 0 and "network namespaces need root")
+    missing = missing or (shutil.which("ip") is None and "network namespaces need iproute2")
+    if missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    assert program is not None
+    return program
+
+
+@dataclass
+class Member:
+    """One organisation: a machine, a client on it, and a person who types commands."""
+
+    name: str
+    machine: int
+    fabric: Fabric
+    root: Path
+    geth: Path
+    written: list[str] = field(default_factory=list)
+
+    @property
+    def network(self) -> Path:
+        """The folder of its client."""
+        return self.root / self.name
+
+    @property
+    def work(self) -> Path:
+        """Its working folder."""
+        return self.root / f"{self.name}-work"
+
+    def ask(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs `proml WORDS --json` on its machine, in its working folder."""
+        self.work.mkdir(exist_ok=True)
+        chosen = {
+            "PATH": os.environ["PATH"], "HOME": str(self.root / f"{self.name}-home"), "PROML_GETH": str(self.geth),
+            **environment,
+        }  # fmt: skip
+        command = [*self.fabric.enter(self.machine), sys.executable, "-m", "proml", *map(str, words)]
+        place = command.index("--") if "--" in command else len(command)
+        command.insert(place, "--json")
+        return subprocess.run(command, cwd=self.work, env=chosen, capture_output=True, text=True, check=False)
+
+    def __call__(self, *words: object, code: int = 0, **environment: str) -> Any:
+        """Runs a command, checks its exit code, and returns its document."""
+        done = self.ask(*words, **environment)
+        assert done.returncode == code, f"{self.name}: proml {' '.join(map(str, words))}: {done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+    def write(self, name: str, text: str) -> str:
+        """Writes a file in its working folder and captures it as an artefact; needs no client."""
+        (self.work / f"{name}.csv").write_text(text)
+        self("run", "--publish", f"{name}={name}.csv", "--kind", "source", "--action", "collect", "--no-observe",
+             "--", "true")  # fmt: skip
+        self.written.append(name)
+        return name
+
+    def pid(self) -> int:
+        return int((self.network / "client.pid").read_text())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends its client a signal; after a kill waits until the process is gone."""
+        pid = self.pid()
+        os.kill(pid, number)
+        while number == signal.SIGKILL and _lives(pid):
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        self("consortium", "start", self.network)
+
+    def newest(self) -> int:
+        """Returns the number of its client's newest block."""
+        return int(self.rpc("eth_blockNumber"), 16)
+
+    def rpc(self, method: str, *parameters: object) -> Any:
+        """Asks its client over the socket in its folder, which is reached from outside its namespace too."""
+        administration = Administration(str(self.network / "data" / "geth.ipc"))
+        try:
+            return administration.ask(method, *parameters)
+        finally:
+            administration.close()
+
+
+@dataclass
+class Consortium:
+    """All of them."""
+
+    fabric: Fabric
+    members: tuple[Member, ...]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.members)
+
+    def __getitem__(self, name: str) -> Member:
+        return next(member for member in self.members if member.name == name)
+
+    def at_once(self, act: Callable[[Member], Any], members: Sequence[Member] | None = None) -> list[Any]:
+        """Lets members do something at the same time."""
+        chosen = self.members if members is None else members
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            return list(pool.map(act, chosen))
+
+    def until(self, holds: Callable[[], bool], what: str, timeout_s: float = HEALS_S) -> float:
+        """Waits until something holds; returns how long it took."""
+        begun = time.monotonic()
+        while not holds():
+            assert time.monotonic() - begun < timeout_s, f"{what}: not within {timeout_s:.0f} s"
+            time.sleep(0.3)
+        return time.monotonic() - begun
+
+    def grows(self) -> None:
+        """Waits until every client has blocks that it had not before."""
+        before = {member.name: member.newest() for member in self}
+        self.until(lambda: all(member.newest() > before[member.name] for member in self), "the chain grows")
+
+    def agree(self) -> bool:
+        """Whether all have the same block at the height that all have reached, and so all blocks before it."""
+        height = hex(min(member.newest() for member in self))
+        return len({member.rpc("eth_getBlockByNumber", height, False)["hash"] for member in self}) == 1  # noqa: FBT003
+
+    def settle(self) -> None:
+        """Everybody sends what waits, until all of it is final."""
+        self.at_once(lambda member: self.until(lambda: member.ask("sync", "--final").returncode == 0, member.name))
+
+    def check(self) -> None:
+        """All see the same heads, everything that anybody recorded is there exactly once, and nothing waits."""
+        self.settle()
+        written = sorted(name for member in self for name in member.written)
+        views = dict(zip(NAMES, self.at_once(lambda member: member("status")), strict=True))
+        heads = {
+            name: {found["name"]: (found["head"], found["seq"]) for found in view["artefacts"]}
+            for name, view in views.items()
+        }
+        for name, seen in heads.items():
+            assert seen == heads[self.members[0].name], f"{name} sees other heads than {self.members[0].name}"
+            assert sorted(seen) == written, f"{name} does not see what was recorded, all of it and nothing else"
+            assert {seq for _, seq in seen.values()} <= {1}, f"something was recorded twice: {seen}"
+            assert not views[name]["outbox"], f"{name}'s outbox: {views[name]['outbox']}"
+        self.members[-1]("verify", written[-1], "--final")
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def consortium(geth: Path) -> Iterator[Consortium]:
+    """Yields four organisations whose clients run and who share a workspace; ends all that it started."""
+    root = Path(tempfile.mkdtemp(prefix="pmnet-", dir="/tmp"))  # short: a socket's path is in it
+    try:
+        with machines(len(NAMES)) as fabric:
+            members = tuple(Member(name, number, fabric, root, geth) for number, name in enumerate(NAMES))
+            made = Consortium(fabric, members)
+            try:
+                _found(made)
+                yield made
+            finally:
+                for member in members:
+                    with contextlib.suppress(OSError, ValueError):
+                        member.signal(signal.SIGCONT)
+                        member.signal(signal.SIGKILL)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _found(made: Consortium) -> None:
+    """Keys, plan, clients, workspace: as docs/how-to/run-a-consortium.md tells it."""
+    founder = made.members[0]
+    made.at_once(_make_keys)
+    _write_plan(made)
+    fingerprints = made.at_once(
+        lambda member: member("consortium", "new", member.root / "study.toml", "--only", member.name)["genesis_sha256"]
+    )
+    assert len(set(fingerprints)) == 1
+    made.at_once(Member.start)
+    made.grows()
+    roles = ("admin+contributor", "admin+contributor+reviewer", "admin+contributor", "admin+contributor+auditor")
+    named = [f"{m.name}:{r}:{m.root / m.name}.json" for m, r in zip(made.members[1:], roles[1:], strict=True)]
+    file = founder.root / "workspace.json"
+    founder(
+        "workspace", "new", "--name", "study", "--quorum", 2, "--ledger", "http://127.0.0.1:8545",
+        "--finality", founder("consortium", "status", founder.network)["finality"],
+        "--store", founder.root / "store", "--lifecycle", "source", "--member", f"{founder.name}:{roles[0]}",
+        *(word for one in named for word in ("--member", one)),
+    )  # fmt: skip
+    founder("workspace", "file", "-o", file)
+    made.until(lambda: all(_joins(member, file) for member in made.members[1:]), "the others join")
+
+
+def _make_keys(member: Member) -> None:
+    member("id", "new", member.name)
+    member("id", "export", member.name, "-o", member.root / f"{member.name}.json")
+    member("consortium", "keys", member.name, "--into", member.network)
+
+
+def _joins(member: Member, file: Path) -> bool:
+    return (member.work / ".proml").exists() or member.ask("init", "--workspace", file).returncode == 0
+
+
+def _write_plan(made: Consortium) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    seats = [f'\n[participants.{m.name}]\nhost = "{made.fabric.address(m.machine)}"\n' for m in made]
+    head = f'name = "study"\nengine = "geth-clique"\nchain_id = 7071\nperiod_s = {PERIOD_S}\ngenesis_time = {now}\n'
+    (made.members[0].root / "study.toml").write_text(head + "".join(seats))
