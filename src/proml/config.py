@@ -45,12 +45,14 @@ class Config:
         identity: Name of the identity in PROML_HOME that signs here; empty if none was chosen.
         workspace: Workspace file, relative to ``.proml/``.
         ledger: URL of the ledger, instead of those of the workspace file; empty to use those.
+        node: URL of a node that sends for this folder; empty to send from here.
         run: How `proml run` observes commands.
     """
 
     identity: str = ""
     workspace: str = "workspace.json"
     ledger: str = ""
+    node: str = ""
     run: RunSettings = RunSettings()
 
 
@@ -98,6 +100,11 @@ class Folder:
     def messages_file(self) -> Path:
         """The numbers of messages that were signed here for others to send."""
         return self.dot / "messages.jsonl"
+
+    @property
+    def node_token_file(self) -> Path:
+        """The token of the node: of the one that runs here, or of the one that sends for this folder."""
+        return self.dot / "node-token"
 
     @property
     def runs_folder(self) -> Path:

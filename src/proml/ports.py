@@ -300,6 +300,10 @@ class Outbox(Protocol):
         """Yields the entries in these states (all if none is named), oldest first."""
         ...
 
+    def count(self, *states: str) -> int:
+        """Returns how many entries are in these states (all if none is named)."""
+        ...
+
     def unsettled(self) -> Iterator[Entry]:
         """Yields the entries that may still change, oldest first: neither dropped nor in a final block."""
         ...
@@ -322,6 +326,57 @@ class Outbox(Protocol):
 
     def close(self) -> None:
         """Releases the file; safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an intent that a node was given.
+
+    Attributes:
+        number: Its entry's number in the node's outbox.
+        key: The intent's key.
+    """
+
+    number: int
+    key: str
+    state: str
+    transaction_hash: bytes
+    block_number: int
+    block_hash: bytes
+    gas_used: int
+    confirmed_ns: int
+    error: str
+    final: bool
+
+
+class Node(Protocol):
+    """Another host's node, which sends for this one."""
+
+    @property
+    def where(self) -> str:
+        """Which node it is, for messages, without secrets."""
+        ...
+
+    def has(self, digest: bytes) -> bool:
+        """Tells whether the node has a document."""
+        ...
+
+    def put(self, data: bytes) -> None:
+        """Gives the node a document, durably."""
+        ...
+
+    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+        """Gives the node intents, all or none, durably; returns their numbers there. Known keys keep theirs.
+
+        Raises:
+            UnreachableError: No answer, or it takes no more for now; nothing is known of what it took.
+            UsageError: It does not take these, or not from us; says why.
+        """
+        ...
+
+    def outcomes(self, numbers: Sequence[int]) -> Sequence[Outcome]:
+        """Returns what became of entries of the node."""
         ...
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from proml.index.follow import Progress
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
-    from proml.ports import Clock, IssuedMessages, Ledger, Outbox, Signer, Store
+    from proml.ports import Clock, IssuedMessages, Ledger, Node, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
     from proml.submit.deliver import Channel, Wait
@@ -127,6 +127,18 @@ class Participant:
         return outbox
 
     @cached_property
+    def node(self) -> Node | None:
+        """The node that sends for this folder: PROML_NODE or the configured one; None to send from here."""
+        url = os.environ.get("PROML_NODE") or self.config.node
+        if not url:
+            return None
+        from proml.adapters.node_http import HttpNode  # noqa: PLC0415 - as above
+
+        node = HttpNode(url, read_token(self.folder))
+        self._close.append(node.close)
+        return node
+
+    @cached_property
     def issued(self) -> IssuedMessages:
         """The messages that were signed here for others to send."""
         from proml.adapters.issued_file import IssuedFile  # noqa: PLC0415 - as above
@@ -151,7 +163,7 @@ class Participant:
     @cached_property
     def index(self) -> Engine:
         """The database of the read model."""
-        _need("sqlalchemy")
+        need("sqlalchemy")
         from proml.index.schema import open_index  # noqa: PLC0415 - as above
 
         engine = open_index(str(self.folder.index_file))
@@ -205,10 +217,10 @@ class Participant:
     def deliver(
         self, numbers: Collection[int] | None = None, *, wait: Wait = "included", progress: Sending | None = None
     ) -> DeliveryReport:
-        """Sends what waits in the outbox.
+        """Sends what waits in the outbox, or gives all of it to the node that sends for this folder.
 
         Args:
-            numbers: Entries to send, with what they follow; None is all.
+            numbers: Entries to send, with what they follow; None is all. A node is given all.
             wait: Until they are ``included`` in a block, until that is ``final``, or None: not at all.
             progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
 
@@ -216,6 +228,12 @@ class Participant:
             UnreachableError: The ledger does not answer; nothing is lost.
             IdentityError: The key cannot be unlocked.
         """
+        if self.node is not None:
+            from proml.adapters.store_folder import FolderStore  # noqa: PLC0415 - as above
+            from proml.submit.handing_over import hand_over  # noqa: PLC0415 - as above
+
+            local = FolderStore(self.folder.store_folder)
+            return hand_over(self.outbox, local, self.node, self.clock, wait=wait, progress=progress)
         from proml.submit.deliver import deliver  # noqa: PLC0415 - as above
 
         return deliver(self.channel, only=numbers, wait=wait, progress=progress)
@@ -265,6 +283,18 @@ def open_participant(folder: str | os.PathLike[str] | None = None, *, identity: 
     return Participant(found, read_config(found), identity=identity)
 
 
+def read_token(folder: Folder) -> str:
+    """Returns a node's token: from PROML_NODE_TOKEN_FILE, else from the working folder; raises ConfigError."""
+    path = Path(os.environ.get("PROML_NODE_TOKEN_FILE") or folder.node_token_file)
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"expected the node's token in {path}, found none: {error}.",
+            hint="Copy it from .proml/node-token of the node's working folder, or name it in PROML_NODE_TOKEN_FILE.",
+        ) from error
+
+
 def open_ledger(
     urls: str | list[str], *, base: Path | None = None, create: bool = False, finality: Finality | None = None
 ) -> Ledger:
@@ -286,7 +316,7 @@ def open_ledger(
         raise ConfigError("the workspace file names no ledger.", hint="Set PROML_LEDGER to the URL of its ledger.")
     embedded = [url for url in given if url.startswith(_EMBEDDED)]
     if embedded:
-        _need("eth")
+        need("eth")
         from proml.adapters.embedded import EmbeddedLedger  # noqa: PLC0415 - the EVM takes long to import
 
         path = (base or Path.cwd()) / embedded[0].removeprefix(_EMBEDDED)
@@ -304,7 +334,7 @@ def open_ledger(
 
 def open_identities() -> Identities:
     """Opens the identities in PROML_HOME; a person is asked for passphrases only when a terminal is there."""
-    _need("coincurve")
+    need("coincurve")
     from proml.identity import Identities  # noqa: PLC0415 - takes long to import
 
     return Identities(home(), prompt=_prompt if sys.stdin.isatty() and sys.stderr.isatty() else None)
@@ -316,11 +346,12 @@ def _prompt(question: str) -> str:
     return getpass.getpass(question if question.endswith(" ") else f"{question} ")
 
 
-def _need(module: str) -> None:
+def need(module: str, extra: str = "ledger") -> None:
+    """Raises MissingExtra unless a package of an extra is installed."""
     import importlib.util  # noqa: PLC0415 - only when something is opened
 
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(
             f"this needs the Python package {module!r}, which is not installed.",
-            hint="Install it with `pip install 'proml[ledger]'`.",
+            hint=f"Install it with `pip install 'proml[{extra}]'`.",
         )

@@ -11,7 +11,7 @@ import click
 
 from proml.cli import output
 from proml.cli.group import command
-from proml.config import Config, Folder, make_private_folder, read_config, write_config
+from proml.config import Config, Folder, make_private_folder, read_config, write_atomically, write_config
 from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -36,18 +36,25 @@ _DEFAULT_IDENTITY = "me"
 @click.option("--workspace", "file", type=click.Path(path_type=Path), help="Join the workspace that this file pins.")
 @click.option("--identity", "name", default="", help="Who signs here; made if it does not exist.")
 @click.option("--name", "title", default="", help="Name of the workspace of one; the folder's by default.")
-def init(session: Session, file: Path | None, name: str, title: str) -> None:
+@click.option("--node", "url", default="", metavar="URL", help="Hand over to the node there; no ledger or key here.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="With --node: the file with its token.")
+def init(  # one option each
+    session: Session, *, file: Path | None, name: str, title: str, url: str, token_file: Path | None
+) -> None:
     """Make this folder a working folder (`.proml/`).
 
     Without --workspace: an identity if there is none, a ledger in one file, and a workspace of one member with all
     roles and the lifecycles that come with ProML. What needs a second organisation (approvals by others) can be done
-    once there is one. With --workspace: join the workspace whose file another member handed to you.
+    once there is one. With --workspace: join the workspace whose file another member handed to you. With --node: a
+    training host that captures, and hands over to the node of a member, which signs and sends.
     """
     folder = Folder(Path(session.start or ".").absolute())
     _check_free(folder)
     if file is not None and title:
         raise UsageError("--name is for a new workspace; --workspace joins one.", hint="Leave one of them out.")
-    if file is not None:
+    if url or token_file:
+        _hand_over(session, folder, url, token_file, alone=not (file or name or title))
+    elif file is not None:
         _join(session, folder, file, name)
     else:
         _alone(session, folder, name, title)
@@ -87,6 +94,35 @@ def _check_free(folder: Folder) -> None:
             f"{folder.root} is a working folder already.",
             hint=f"`proml status` shows it; to begin anew, move {folder.dot} away first.",
         )
+
+
+def _hand_over(session: Session, folder: Folder, url: str, token_file: Path | None, *, alone: bool) -> None:
+    from proml.adapters.node_http import HttpNode  # noqa: PLC0415 - only here
+
+    if not url or token_file is None or not alone:
+        raise UsageError(
+            "expected --node URL and --token-file FILE, without --workspace, --identity and --name.",
+            hint="The token is in .proml/node-token of the node's working folder.",
+        )
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{token_file} cannot be read: {error}.", hint="Copy .proml/node-token of the node."
+        ) from error
+    node = HttpNode(url, token)
+    try:
+        node.has(bytes(32))  # fails if it is no node, or does not know the token
+    finally:
+        node.close()
+    make_private_folder(folder.dot)
+    write_atomically(folder.node_token_file, f"{token}\n".encode())
+    write_config(folder, Config(node=node.where))
+    lines = [
+        f"made {output.printable(folder.root)} a working folder that hands over to {output.printable(node.where)}",
+        "Next: proml run --publish NAME=FILE -- COMMAND, then proml sync",
+    ]
+    session.answer({"folder": str(folder.root), "node": node.where}, lines)
 
 
 def _join(session: Session, folder: Folder, file: Path, name: str) -> None:

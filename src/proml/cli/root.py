@@ -24,6 +24,8 @@ COMMANDS = {
     "verify": Lazy("proml.cli.verify:verify", "Check that files or an artefact are what was agreed."),
     "diff": Lazy("proml.cli.diff:diff", "What changed between two versions."),
     "sync": Lazy("proml.cli.sync:sync", "Send the outbox and follow the chain."),
+    "node": Lazy("proml.cli.node:node", "The participant's daemon: sends, follows, takes records in, answers."),
+    "consortium": Lazy("proml.cli.consortium:consortium", "A network of the participants' own clients."),
     "demo": Lazy("proml.cli.demo:demo", "The whole story, on real data, in a minute."),
     "completion": Lazy("proml.cli.completion:completion", "Print the script for completion in a shell."),
 }

@@ -38,6 +38,9 @@ _WAITING = ("pending", "sent", "refused", "conflict")
 def status(session: Session, name: str | None, *, whole: bool) -> None:
     """State, owner, version, confirmations, pending votes, outbox and taint, of one artefact or of all."""
     with session.participant() as participant:
+        if participant.node is not None and not participant.folder.workspace_file(participant.config).exists():
+            _handing_over(session, participant, participant.node.where, whole=whole)
+            return
         following = up_to_date(session, participant)
         view = participant.model.status(name)
         waiting = [
@@ -52,6 +55,16 @@ def status(session: Session, name: str | None, *, whole: bool) -> None:
         }
         lines = _one(session, participant, view, waiting) if name else _all(session, participant, view, waiting)
         session.answer(document, lines)
+
+
+def _handing_over(session: Session, participant: Participant, node: str, *, whole: bool) -> None:
+    """Of a host without a ledger: what it gave to its node."""
+    entries = list(participant.outbox.entries(*(() if whole else _WAITING)))
+    shown = list(_outbox(entries)) or ["Nothing waits."]
+    session.answer(
+        {"node": node, "outbox": [entry_document(entry) for entry in entries]},
+        [f"hands over to the node {output.printable(node)}", *shown],
+    )
 
 
 def entry_document(entry: Entry) -> dict[str, object]:

@@ -48,7 +48,7 @@ def sync(  # one option each
     from proml.submit import deciding  # noqa: PLC0415 - takes long to import
 
     with session.participant() as participant:
-        account = participant.identity.address
+        account = participant.identity.address if participant.node is None else participant.node.where
         for number in dropped:
             deciding.drop(participant.outbox, account, number)
         for number in rebased:
@@ -80,6 +80,8 @@ def _deliver(session: Session, participant: Participant, *, final: bool) -> Deli
 
 
 def _follow(session: Session, participant: Participant, *, rebuild: bool) -> dict[str, object]:
+    if participant.node is not None and not participant.folder.workspace_file(participant.config).exists():
+        return {"node": participant.node.where}  # a host without a ledger: its node follows
     if not rebuild:
         return up_to_date(session, participant, must=True)
     with output.progress("following the chain", quiet=session.as_json) as advance:
@@ -133,7 +135,10 @@ def _lines(report: DeliveryReport | None, recovery: Recovery, following: dict[st
         yield from _left_out(entries)
     else:
         yield "nothing to send"
-    yield f"followed the chain to block {following['block']}"
+    if "node" in following:
+        yield f"handed over to the node {output.printable(following['node'])}, which follows the chain"
+    else:
+        yield f"followed the chain to block {following['block']}"
 
 
 def _left_out(entries: Sequence[Entry]) -> Iterator[str]:

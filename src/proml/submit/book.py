@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from proml.core.intent import TypedIntent, parse_intent
 from proml.errors import ConflictError, ProMLError, UsageError
 from proml.ports import Entry, Outbox
+from proml.submit.handing_over import GIVEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,8 @@ class Book:
     def transactions(self) -> dict[bytes, list[Entry]]:
         """Returns the entries whose transaction was handed in and is not final, by its hash, in order of sending."""
         found: dict[bytes, list[Entry]] = {}
-        waiting = [e for e in self.entries.values() if e.state in ("sent", "confirmed") and not e.final]
+        mine = (e for e in self.entries.values() if GIVEN not in e.detail)
+        waiting = [e for e in mine if e.state in ("sent", "confirmed") and not e.final]
         for entry in sorted(waiting, key=lambda e: (nonce_of(e), e.number)):
             found.setdefault(entry.transaction_hash, []).append(entry)
         return found

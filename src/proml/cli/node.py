@@ -1,0 +1,67 @@
+"""``proml node``: the participant's daemon."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proml.cli import output
+from proml.cli.group import command
+from proml.errors import UsageError
+
+if TYPE_CHECKING:
+    from proml.cli.session import Session
+
+_EVERY_S = 1.0
+
+
+@command(
+    "node",
+    examples="""
+        proml node
+        proml node --listen 0.0.0.0:8700 --tls-cert node.crt --tls-key node.key
+    """,
+)
+@click.option("--listen", default="127.0.0.1:8700", show_default=True, metavar="HOST:PORT", help="Where it answers.")
+@click.option("--every", "every_s", type=click.FloatRange(0.05, 3600), default=_EVERY_S, show_default=True,
+              metavar="SECONDS", help="How often it looks at the chain when nothing happens.")  # fmt: skip
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate, for HTTPS.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key.")
+def node(session: Session, *, listen: str, every_s: float, tls_cert: Path | None, tls_key: Path | None) -> None:
+    """Run this participant's node: send what waits, follow the chain, take records in from other hosts, answer queries.
+
+    Runs until SIGTERM or Ctrl-C. Who has the token in .proml/node-token may have its identity record in its name, and
+    read everything: give it to your own training hosts only (`proml init --node URL --token-file FILE`).
+    """
+    from proml.node.opening import open_node  # noqa: PLC0415 - takes long to import
+
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError("expected --tls-cert and --tls-key, found one of them.", hint="Name both.")
+    host, port = _address(listen)
+    server = open_node(session.start, every_s=every_s, tell=session.say)
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: server.stop())
+        bound = server.bind(host, port, tls=None if tls_cert is None or tls_key is None else (tls_cert, tls_key))
+        scheme = "http" if tls_cert is None else "https"
+        session.answer(
+            {"node": f"{scheme}://{host}:{bound}", "folder": str(server.folder), "identity": server.identity,
+             "token_file": str(server.token_file)},
+            [f"node of {output.colour(server.identity, 'name')} at {scheme}://{host}:{bound}",
+             f"token: {output.printable(server.token_file)}"],
+        )  # fmt: skip
+        sys.stdout.flush()  # whoever started it may wait for this line in a pipe
+        server.serve()
+    finally:
+        server.close()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - TCP's largest port
+        raise UsageError(f"expected HOST:PORT, found {text!r}.", hint="For example 127.0.0.1:8700; port 0 is any free.")
+    return host.strip("[]"), int(port)

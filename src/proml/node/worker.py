@@ -1,0 +1,120 @@
+"""The loop of a node: close runs whose process died, send what waits, follow the chain; whatever fails, it goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from proml.capture.recover import recover
+from proml.errors import ProMLError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proml.wiring import Participant
+
+    Tell = Callable[[str], None]
+
+_RECOVER_S = 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How the loop is.
+
+    Attributes:
+        started: Unix time, in seconds, at which it began.
+        rounds: How many rounds it finished.
+        finished: Unix time of the last round without an error; 0 before.
+        error: What the last round failed with; empty if it did not.
+        block_number: Newest block that the read model knows; -1 before.
+        finalized: Newest final block.
+    """
+
+    started: float
+    rounds: int = 0
+    finished: float = 0.0
+    error: str = ""
+    block_number: int = -1
+    finalized: int = -1
+
+
+class Worker:
+    """The loop, which runs in a thread of its own.
+
+    Args:
+        participant: Whose working folder it serves; used by this loop alone.
+        every_s: How long it waits between rounds when nothing calls it.
+        tell: Is told in a line what an operator should know; each error once, until another follows.
+    """
+
+    def __init__(self, participant: Participant, *, every_s: float, tell: Tell) -> None:
+        self._participant = participant
+        self._every_s = every_s
+        self._tell = tell
+        self._called = threading.Event()
+        self._stopped = threading.Event()
+        self._recovered = 0.0
+        self._told: set[int] = set()  # entries that failed; as many as wait for somebody's decision
+        self._thread = threading.Thread(target=self._run, name="proml-node-worker")
+        self.pulse = Pulse(time.time())
+
+    def start(self) -> None:
+        """Starts the loop."""
+        self._thread.start()
+
+    def call(self) -> None:
+        """Lets the next round begin at once: there is something to send."""
+        self._called.set()
+
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Ends the loop after the round that runs; returns whether it has ended within ``timeout_s``."""
+        self._stopped.set()
+        self._called.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        pause_s = self._every_s
+        while not self._stopped.is_set():
+            pause_s = self._every_s if self._round() else min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._called.wait(pause_s)
+            self._called.clear()
+
+    def _round(self) -> bool:
+        try:
+            self._work()
+        except UnreachableError as error:
+            self._failed(f"waiting for the ledger: {error.message}")
+        except ProMLError as error:
+            self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - a daemon that dies of one bug serves nobody; it is told and seen in /health
+            self._failed(f"unexpected {type(error).__name__}: {error}")
+        else:
+            if self.pulse.error:
+                self._tell("all is well again")
+            self.pulse = replace(self.pulse, rounds=self.pulse.rounds + 1, finished=time.time(), error="")
+            return True
+        return False
+
+    def _failed(self, error: str) -> None:
+        if error != self.pulse.error:
+            self._tell(error)
+        self.pulse = replace(self.pulse, rounds=self.pulse.rounds + 1, error=error)
+
+    def _work(self) -> None:
+        participant = self._participant
+        if time.monotonic() - self._recovered > _RECOVER_S:
+            recover(participant.folder.root)
+            self._recovered = time.monotonic()
+        if next(participant.outbox.unsettled(), None) is not None:
+            for entry in participant.deliver(wait=None).entries:
+                if entry.state in ("refused", "conflict") and entry.number not in self._told:
+                    self._told.add(entry.number)
+                    self._tell(f"entry {entry.number} ({entry.intent.artefact}): {entry.error}".partition("\n")[0])
+        participant.follow()
+        position = participant.model.position()
+        self.pulse = replace(self.pulse, block_number=position.block_number, finalized=position.finalized)

@@ -1,0 +1,211 @@
+"""A node takes records in from other hosts and sends them, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.node.conftest import Host, RunningNode, proml
+
+from proml.adapters.clock import SystemClock
+from proml.adapters.node_http import HttpNode
+from proml.adapters.outbox_sqlite import SqliteOutbox
+from proml.adapters.store_folder import FolderStore
+from proml.config import Folder
+from proml.submit.handing_over import hand_over
+from proml.wiring import open_participant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from proml.ports import Intent
+
+pytestmark = pytest.mark.slow
+
+
+def heads(node: RunningNode, prefix: str) -> dict[str, int]:
+    """Returns how many transitions each artefact of a test has, by the chain."""
+    found = {artefact["name"]: artefact["seq"] for artefact in node.proml("status")["artefacts"]}
+    return {name: seq for name, seq in found.items() if name.startswith(prefix)}
+
+
+def test_several_hosts_hand_over_at_once_and_everything_is_there_once(
+    node: RunningNode, new_host: Callable[[str], Host]
+) -> None:
+    hosts = {name: new_host(name) for name in ("a", "b", "c")}
+
+    def work(name: str) -> None:
+        for number in range(3):
+            hosts[name].record(f"many-{name}{number}")
+        answer = hosts[name].proml("sync")
+        assert [entry["state"] for entry in answer["entries"]] == ["confirmed"] * 3
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, hosts))
+    assert heads(node, "many-") == {f"many-{name}{number}": 1 for name in hosts for number in range(3)}
+    for host in hosts.values():
+        assert host.proml("status")["outbox"] == []
+
+
+def test_a_node_that_is_killed_again_and_again_loses_and_doubles_nothing(node: RunningNode, host: Host) -> None:
+    chance = random.Random(5)
+    for number in range(4):
+        host.record(f"killed-{number}")
+    stop = threading.Event()
+
+    def kill() -> None:
+        while not stop.is_set():
+            time.sleep(chance.uniform(0.1, 1.5))
+            node.end(signal.SIGKILL)
+            node.start()
+
+    with ThreadPoolExecutor() as pool:
+        killing = pool.submit(kill)
+        states: list[str] = []
+        for number in range(4, 8):
+            host.record(f"killed-{number}")
+            _sync(host)
+        stop.set()
+        killing.result()
+        states = [entry["state"] for entry in _sync(host)["entries"]]
+    assert set(states) == {"confirmed"}
+    assert heads(node, "killed-") == {f"killed-{number}": 1 for number in range(8)}
+
+
+def _sync(host: Host) -> dict[str, Any]:
+    """Syncs once, whether or not the node is there."""
+    try:
+        found: dict[str, Any] = host.proml("sync")
+    except AssertionError as error:
+        assert "cannot reach the node" in str(error) or "answered 5" in str(error) or "waits" in str(error)  # noqa: PT017
+        return {}
+    return found
+
+
+def test_a_host_that_dies_between_giving_and_noting_gives_again_without_effect(node: RunningNode, host: Host) -> None:
+    host.record("once")
+    folder = Folder(host.folder)
+    outbox, store = SqliteOutbox(folder.outbox_file), FolderStore(folder.store_folder)
+
+    class Dying(HttpNode):
+        def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+            super().add(intents)
+            raise KeyboardInterrupt
+
+    dying, living = (kind(node.url, node.token_file.read_text().strip()) for kind in (Dying, HttpNode))
+    with pytest.raises(KeyboardInterrupt):
+        hand_over(outbox, store, dying, SystemClock())
+    assert outbox.entry(1).state == "pending"
+    report = hand_over(outbox, store, living, SystemClock(), wait="final")
+    assert [(entry.state, entry.final) for entry in report.entries] == [("confirmed", True)]
+    for opened in (dying, living, outbox):
+        opened.close()
+    assert heads(node, "once") == {"once": 1}
+
+
+def test_what_the_rules_refuse_is_told_to_the_host(node: RunningNode, host: Host) -> None:
+    host.record("r", action="retire")
+    answer = host.proml("sync", code=3)
+    assert "retire" in answer["error"]["message"] or "retire" in str(answer["entries"])
+    assert host.proml("status")["outbox"][0]["state"] == "refused"
+
+
+def test_captured_while_the_node_is_away_and_sent_when_it_is_back(node: RunningNode, host: Host) -> None:
+    assert node.end() == 0
+    host.record("meanwhile")
+    assert "cannot reach the node" in host.proml("sync", code=5)["error"]["message"]
+    assert host.proml("status")["outbox"][0]["state"] == "pending"
+    node.start()
+    assert host.proml("sync")["entries"][0]["state"] == "confirmed"
+
+
+def test_what_was_given_to_a_node_is_not_sent_from_here_as_well(node: RunningNode, host: Host, tmp_path: Path) -> None:
+    host.record("given")
+    folder = Folder(host.folder)
+    outbox, store = SqliteOutbox(folder.outbox_file), FolderStore(folder.store_folder)
+    remote = HttpNode(node.url, node.token_file.read_text().strip())
+    hand_over(outbox, store, remote, SystemClock(), wait=None)
+    remote.close()
+    given = outbox.entry(1)
+    outbox.update([given.__class__(**{**_fields(given), "state": "sent", "final": False})])
+    outbox.close()
+    # The same folder sends from itself now, on another chain.
+    folder.config_file.unlink()
+    (folder.dot / "node-token").unlink()
+    home = tmp_path / "other-home"
+    proml(host.folder, "init", PROML_HOME=str(home))
+    proml(host.folder, "sync", PROML_HOME=str(home), code=5)
+    assert proml(host.folder, "status", PROML_HOME=str(home))["artefacts"] == []
+
+
+def _fields(entry: Any) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def test_it_ends_in_order_and_goes_on_where_it_was(node: RunningNode, host: Host) -> None:
+    host.record("order-before")
+    host.proml("sync")
+    assert node.end(signal.SIGINT) == 0
+    node.start()
+    host.record("order-after")
+    host.proml("sync")
+    assert heads(node, "order-") == {"order-before": 1, "order-after": 1}
+
+
+def test_the_members_own_folder_works_beside_its_node(node: RunningNode) -> None:
+    (node.folder / "own.csv").write_text("1")
+    node.proml("act", "own", "collect", "own.csv", "--kind", "source")
+    node.until(lambda: node.ask("GET", "/v1/status/own")[0] == 200)
+    assert node.ask("GET", "/v1/history/own")[1]["history"][0]["action"] == "collect"
+
+
+def test_a_message_is_relayed(node: RunningNode) -> None:
+    (node.folder / "signed.csv").write_text("1")
+    node.proml("register", "signed", "--kind", "source")
+    node.proml("act", "signed", "collect", "signed.csv", "--sign", "message.json")
+    message = (node.folder / "message.json").read_bytes()
+    status, answer = node.ask("POST", "/v1/messages", message)
+    assert status == 200, answer["error"]["message"]
+    assert node.ask("POST", "/v1/messages", message)[1] == answer
+    node.until(lambda: node.ask("GET", f"/v1/entries/{answer['entry']}")[1]["state"] == "confirmed")
+    assert heads(node, "signed") == {"signed": 1}
+    for broken in (b"", b"{}", message.replace(b"source", b"dataset"), message.replace(b'"nonce": 0', b'"nonce": 7')):
+        if broken != message:
+            assert node.ask("POST", "/v1/messages", broken)[0] in (400, 409)
+
+
+def test_a_folder_that_hands_over_is_no_node(host: Host) -> None:
+    answer = proml(host.folder, "node", "--listen", "127.0.0.1:0", code=2)
+    assert "hands over to another node" in answer["error"]["message"]
+
+
+def test_an_address_that_is_taken_is_said(node: RunningNode) -> None:
+    answer = node.proml("node", "--listen", f"127.0.0.1:{node.port}", code=2)
+    assert "cannot listen" in answer["error"]["message"]
+
+
+def test_a_certificate_that_is_none_is_said(node: RunningNode) -> None:
+    answer = node.proml("node", "--listen", "127.0.0.1:0", "--tls-cert", "node.log", "--tls-key", "nothing", code=2)
+    assert "expected a certificate" in answer["error"]["message"]
+    answer = node.proml("node", "--listen", "127.0.0.1:0", "--tls-cert", "node.log", code=2)
+    assert "found one of them" in answer["error"]["message"]
+
+
+def test_a_host_needs_the_token(node: RunningNode, tmp_path: Path) -> None:
+    (tmp_path / "stranger").mkdir()
+    (tmp_path / "wrong").write_text("x" * 43)
+    answer = proml(tmp_path / "stranger", "init", "--node", node.url, "--token-file", tmp_path / "wrong", code=2)
+    assert "does not know this token" in answer["error"]["message"]
+    assert node.token_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_host_imports_no_ledger_library(host: Host) -> None:
+    participant = open_participant(host.folder)
+    assert participant.node is not None
+    participant.close()
