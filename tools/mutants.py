@@ -204,9 +204,10 @@ def python_tests(mutant: Mutant, skipped: set[str]) -> str:
 
 
 def fingerprint(*, tests: bool) -> str:
-    """Changes with the sources, and with the tests if so told."""
-    files = [*sorted((ROOT / "contracts" / "src").glob("*.sol")), *(_tests() if tests else ())]
-    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    """Changes with the sources, whatever their comments say, and with the tests if so told."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "contracts" / "src").glob("*.sol"))]
+    code = [" ".join(re.sub(r"//[^\n]*", "", text).split()).encode() for text in sources]
+    return sha256(b"".join([*code, *(path.read_bytes() for path in _tests() if tests)])).hexdigest()
 
 
 def _tests() -> list[Path]:

@@ -224,6 +224,20 @@ contract GovernanceTest is WorkspaceTest {
         );
     }
 
+    function test_neither_a_session_key_nor_a_removed_member_is_an_heir() public {
+        bytes32[] memory artefacts = new bytes32[](1);
+        artefacts[0] = built("m");
+        grant(anne, CONTRIBUTOR, 0, uint40(START + 60));
+        govern(MEMBER, abi.encode(IWorkspace.Member(dora, 300, 0)));
+        for (uint256 i; i < 2; ++i) {
+            address heir = i == 0 ? key : dora;
+            fails(
+                proposal(RECOVER, abi.encode(anne, heir, artefacts)),
+                abi.encodeWithSelector(IWorkspace.NotAMember.selector, heir)
+            );
+        }
+    }
+
     function test_an_unknown_action_is_refused_at_once() public {
         IWorkspace.Proposal memory odd = proposal(6, "");
         refused(abi.encodeWithSelector(IWorkspace.UnknownAction.selector, uint8(6)));

@@ -335,6 +335,13 @@ contract OperationsTest is WorkspaceTest {
         ws.anchor(IWorkspace.Anchor(0, digest("2"), 8));
     }
 
+    function test_a_removed_member_anchors_no_more() public {
+        govern(1, abi.encode(IWorkspace.Member(dora, 300, 0)));
+        refused(abi.encodeWithSelector(IWorkspace.NotAMember.selector, dora));
+        vm.prank(dora);
+        ws.anchor(IWorkspace.Anchor(0, digest("1"), 7));
+    }
+
     function test_an_anchor_is_not_empty() public {
         refused(abi.encodeWithSelector(IWorkspace.EmptyAnchor.selector));
         vm.prank(anne);

@@ -100,6 +100,49 @@ contract ValuesTest is WorkspaceTest {
         assertEq(held, 0, "held");
     }
 
+    /// @dev A rule with one guard asks for what that guard says, and for nothing that another one would.
+    function test_each_guard_stands_for_itself_alone() public {
+        for (uint16 i; i < 7; ++i) {
+            uint16 guard = uint16(1 << i);
+            bytes32 artefact = appendable(guard, 0);
+            bytes32 draft = register(anne, string.concat("draft ", vm.toString(i)), MODEL); // not usable
+            IWorkspace.Transition memory append = step(artefact, APPEND);
+            append.content = guard == 8 ? bytes32(0) : digest("content");
+            append.inputs = using_(guard == 16 ? artefact : draft);
+            act(guard == 2 ? cleo : guard == 1 ? anne : arno, append);
+            (,,,,,,, bytes32 held) = ws.artefactOf(artefact);
+            assertEq(held, guard == 64 ? commitment(append.inputs) : bytes32(0), "held");
+        }
+    }
+
+    function test_each_guard_alone_is_enough_to_refuse() public {
+        bytes32 draft = register(anne, "draft", MODEL); // not usable
+        for (uint16 i; i < 7; ++i) {
+            uint16 guard = uint16(1 << i);
+            IWorkspace.Transition memory append = step(appendable(guard, 0), APPEND);
+            if (guard == 8) append.content = digest("content");
+            if (guard == 16) append.inputs = using_(draft);
+            if (guard == 64) append.held = using_(draft);
+            isRefused(append, guard == 2 ? anne : arno);
+        }
+        isRefused(step(appendable(0, MODEL), APPEND), anne); // evidence alone, of lifecycle 1
+    }
+
+    function isRefused(IWorkspace.Transition memory append, address by) private {
+        vm.prank(by);
+        (bool accepted,) = address(ws).call(abi.encodeCall(ws.transition, (append)));
+        assertTrue(!accepted, "refused");
+    }
+
+    /// @dev A log of Anne's whose only rule has these guards, or asks for this evidence.
+    function appendable(uint16 guards, uint16 evidence) private returns (bytes32) {
+        IWorkspace.Lifecycle memory made = log();
+        (made.rules[APPEND].guards, made.rules[APPEND].evidence) = (guards, evidence);
+        govern(3, abi.encode(made));
+        uint16 number = ws.lifecycleCount();
+        return register(anne, string.concat("log ", vm.toString(number)), number);
+    }
+
     // ---------------------------------------------------------------------------------------------------- lifecycles
 
     function test_any_sound_lifecycle_is_read_back(uint256 seed, uint8 rules) public {
