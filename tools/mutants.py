@@ -33,6 +33,7 @@ from tools.mutations import MARK, SWITCH, SWITCH_TEXT, Mutant, Mutator
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "mutants"
 SCRATCH = CACHE / "contracts"
+RELEASE = CACHE / "release"  # where one mutant at a time is built as a release is
 RESULTS = CACHE / "results.json"
 NOTICED = CACHE / "laws.json"
 EXPLAINED = ROOT / "contracts" / "mutants.toml"
@@ -87,14 +88,15 @@ console.log(JSON.stringify(found.map((e) => [e.sourceLocation.file, e.sourceLoca
 
 
 def instrument(skipped: set[str], only: str | None = None) -> Mutator:
-    """Writes the sources with their mutants into the scratch copy; with ``only``, with that one chosen for good."""
+    """Writes the sources with their mutants into the scratch copy, or with ``only`` one for good into the release."""
+    into = SCRATCH / "src" if only is None else RELEASE / "contracts" / "src"
     mutator = Mutator(set(skipped), only=only)
     for path in sorted((ROOT / "contracts" / "src").glob("*.sol")):
         text = path.read_text(encoding="utf-8")
         new = text if path.name in LEFT_OUT else mutator.instrument(path.name, text)
-        (SCRATCH / "src" / path.name).write_text(new, encoding="utf-8")
+        (into / path.name).write_text(new, encoding="utf-8")
     switch = SWITCH_TEXT if only is None else SWITCH_TEXT.replace(f"0x{MARK}", "1")
-    (SCRATCH / "src" / SWITCH).write_text(switch, encoding="utf-8")
+    (into / SWITCH).write_text(switch, encoding="utf-8")
     return mutator
 
 
@@ -113,7 +115,6 @@ def prepare(*, everything: bool) -> Mutator:
     (SCRATCH / "solc-wrapper").chmod(0o755)
     if not (SCRATCH / "node_modules").exists():
         (SCRATCH / "node_modules").symlink_to(ROOT / "contracts" / "node_modules")
-    shutil.copytree(ROOT / "src", CACHE / "src", dirs_exist_ok=True)
     (SCRATCH / "foundry.toml").write_text(config(), encoding="utf-8")
     mutator = instrument(set())
     wanted = {law.mutant(mutator.mutants).key for law in laws()}
@@ -190,17 +191,27 @@ class Bench:
 
 def python_tests(mutant: Mutant, skipped: set[str]) -> str:
     """Builds one mutant as a release is built, tries it on the Python tests, and returns what killed it, or nothing."""
+    shutil.rmtree(RELEASE, ignore_errors=True)
+    (RELEASE / "contracts" / "src").mkdir(parents=True)
+    for name in ("package.json", "build.mjs"):
+        shutil.copy2(ROOT / "contracts" / name, RELEASE / "contracts" / name)
+    (RELEASE / "contracts" / "node_modules").symlink_to(ROOT / "contracts" / "node_modules")
+    for name in ("src", "tests"):
+        shutil.copytree(ROOT / name, RELEASE / name)
+    shutil.copy2(ROOT / "pyproject.toml", RELEASE / "pyproject.toml")
     instrument(skipped, only=mutant.key)
-    subprocess.run(["node", "build.mjs"], cwd=SCRATCH, check=True, capture_output=True)
-    shutil.copytree(ROOT / "tests", CACHE / "tests", dirs_exist_ok=True)
-    shutil.copy2(ROOT / "pyproject.toml", CACHE / "pyproject.toml")
+    built = subprocess.run(["node", "contracts/build.mjs"], cwd=RELEASE, capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise RuntimeError(f"expected mutant {mutant.key} to be built:\n{built.stdout}{built.stderr[-3000:]}")
     tests = [f"tests/contracts/{name}" for name in ("test_model.py", "test_every_error.py")]
-    ran = subprocess.run(
-        ["nice", "-n", "10", sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
-        cwd=CACHE, env={**os.environ, "PYTHONPATH": str(CACHE / "src")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    failed = re.search(r"^FAILED \S+::(\w+)", ran.stdout, re.MULTILINE)
-    return "" if ran.returncode == 0 else f"pytest: {failed[1] if failed else 'error'}"
+    command = ["nice", "-n", "10", sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    where = {**os.environ, "PYTHONPATH": str(RELEASE / "src")}
+    ran = subprocess.run(command, cwd=RELEASE, env=where, capture_output=True, text=True, check=False)
+    failed = re.search(r"^(?:FAILED|ERROR) \S+::(\w+)", ran.stdout, re.MULTILINE)
+    if ran.returncode and failed is None:
+        said = f"{ran.stdout[-3000:]}{ran.stderr}"
+        raise RuntimeError(f"pytest ended with {ran.returncode} and names no failing test:\n{said}")
+    return "" if failed is None else f"pytest: {failed[1]}"
 
 
 def fingerprint(*, tests: bool) -> str:
