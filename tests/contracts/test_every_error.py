@@ -449,6 +449,21 @@ def one_of_two(c: Company) -> Scenario:
     return approved(c, calls.recover(recovery, SALT), digest("d1"), ADDRESSES["dana"])
 
 
+@breaks("NotAMember")
+def an_heir_who_was_removed(c: Company) -> Scenario:
+    removal = calls.set_member(Member(ADDRESSES["donald"], 64, 0), SALT)
+    for admin in ("ada", "barbara"):
+        c.must(admin, removal)
+    recovery = Recovery(ADDRESSES["ada"], ADDRESSES["donald"], (digest("d0"),))
+    return approved(c, calls.recover(recovery, SALT), ADDRESSES["donald"])
+
+
+@breaks("NotAMember")
+def an_heir_that_is_a_session_key(c: Company) -> Scenario:
+    recovery = Recovery(ADDRESSES["ada"], ADDRESSES["key 1"], (digest("d0"),))
+    return approved(c, calls.recover(recovery, SALT), ADDRESSES["key 1"])
+
+
 # A rule without a quorum has no roles that vote.
 UNAVOIDABLE = {"NoQuorum": {"RoleMissing"}}
 OF_RELAYS = {"DeadlinePassed", "NonceMismatch", "SignatureInvalid"}
