@@ -23,6 +23,7 @@ MODULES = (
     "command_line",
     "training",
     "hashing",
+    "frames",
     "sampling",
 )
 COLUMNS = ("name", "value", "unit", "target", "met", "peer", "peer_value")
