@@ -183,7 +183,7 @@ def test_a_run_whose_worker_is_at_work_is_left_alone(here: Recorded) -> None:
         if recover(here.root).closed:
             break
         time.sleep(0.05)
-    assert here.record["facts"] == {"interrupted": True}
+    assert here.record["facts"]["interrupted"]
 
 
 def change_writer(run: Path, **changes: object) -> None:

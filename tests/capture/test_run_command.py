@@ -140,7 +140,7 @@ def test_killing_the_recorder_leaves_a_run_that_is_recovered(here: Recorded) -> 
     process.kill()
     process.communicate()
     assert len(recover(here.root).closed) == 1
-    assert here.record["facts"] == {"interrupted": True}
+    assert here.record["facts"]["interrupted"]
 
 
 def test_without_a_place_to_record_the_command_still_runs(elsewhere: Recorded) -> None:
