@@ -88,7 +88,7 @@ eas:  ## the built contracts of the Ethereum Attestation Service, which `make be
 demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
 	@$(BIN)/proml demo --into demo-out
 
-test: $(VENV)/.dev engines  ## every test; names what had to be left out
+test: $(VENV)/.dev engines eas  ## every test; names what had to be left out
 	@rm -f .cache/left-out
 	@$(MAKE) --no-print-directory test-contracts
 	@$(MAKE) --no-print-directory slither

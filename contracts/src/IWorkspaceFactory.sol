@@ -6,6 +6,8 @@ import {IWorkspace} from "./IWorkspace.sol";
 /// @title  Deploys workspaces: whole contracts of one and the same code, owned by nobody.
 interface IWorkspaceFactory {
     /// @notice A workspace was created.
+    /// @param workspace The new contract.
+    /// @param creator The account that called the factory.
     event WorkspaceCreated(address indexed workspace, address indexed creator);
 
     /// @notice Creates a workspace at `addressOf` the sender and the same arguments; reverts if it is there already.
@@ -22,6 +24,12 @@ interface IWorkspaceFactory {
     ) external returns (address workspace);
 
     /// @notice Address of the workspace that `creator` gets from `create` with these arguments (CREATE2).
+    /// @param creator The account that called the factory.
+    /// @param salt Tells the creator's workspaces apart.
+    /// @param founders The first members.
+    /// @param governanceQuorum Organisations whose admins must agree to a change.
+    /// @param lifecycles The first lifecycles, numbered from 1.
+    /// @return workspace Where it stands, or will.
     function addressOf(
         address creator,
         bytes32 salt,
