@@ -40,6 +40,23 @@ def test_what_is_final_follows_the_pinned_rule(newcomer: Callable[[str], Person]
     alice("verify", "rows", "--final")
 
 
+@pytest.mark.engine
+def test_nobody_has_to_wait_for_a_block(newcomer: Callable[[str], Person], anvil: Anvil) -> None:
+    bob = newcomer("bob")
+    bob("id", "new", "bob")
+    bob(*NEW, "--ledger", anvil.url)
+    bob.write("more.csv", "1,2")
+    bob("run", "--publish", "more=more.csv", "--kind", "source", "--action", "collect", "--no-observe", "--", "true")
+    anvil.ask("evm_setAutomine", False)  # noqa: FBT003  (the method's own parameter)
+    try:
+        assert [entry["state"] for entry in bob.json("sync", "--no-wait")["entries"]] == ["sent"]
+        assert "waits for blocks" in bob("sync", "--no-wait", "--final", code=2).err
+    finally:
+        anvil.ask("evm_setAutomine", True)  # noqa: FBT003  (as above)
+    anvil.ask("anvil_mine", "0x1")
+    assert [entry["state"] for entry in bob.json("sync")["entries"]] == ["confirmed"]
+
+
 @pytest.mark.parametrize("rule", ["soon", "depth:0", "depth:"])
 def test_a_rule_that_is_none_is_a_mistake_in_usage(newcomer: Callable[[str], Person], rule: str) -> None:
     answer = newcomer("alice")(*NEW, "--finality", rule, code=2)

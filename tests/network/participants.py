@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NAMES = ("clinic", "lab", "developer", "auditor")
 PERIOD_S = 1
 HEALS_S = 120.0
+NODE_URL = "http://127.0.0.1:8700"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -71,10 +72,7 @@ class Member:
     def ask(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs `proml WORDS --json` on its machine, in its working folder."""
         self.work.mkdir(exist_ok=True)
-        chosen = {
-            "PATH": os.environ["PATH"], "HOME": str(self.root / f"{self.name}-home"), "PROML_GETH": str(self.geth),
-            **environment,
-        }  # fmt: skip
+        chosen = {**self._environment(), **environment}
         command = [*self.fabric.enter(self.machine), sys.executable, "-m", "proml", *map(str, words)]
         place = command.index("--") if "--" in command else len(command)
         command.insert(place, "--json")
@@ -106,6 +104,28 @@ class Member:
 
     def start(self) -> None:
         self("consortium", "start", self.network)
+
+    def host(self) -> Member:
+        """Returns a training host on the same machine, with neither client nor key, that hands over to its node."""
+        made = replace(self, name=f"{self.name}-host")
+        made("init", "--node", NODE_URL, "--token-file", self.work / ".proml" / "node-token")
+        return made
+
+    def start_node(self) -> subprocess.Popen[str]:
+        """Starts `proml node` in its working folder, and waits until it listens."""
+        words = [sys.executable, "-m", "proml", "node", "--listen", NODE_URL.removeprefix("http://"), "--every", "0.2"]
+        with (self.root / f"{self.name}-node.log").open("a") as log:
+            started = subprocess.Popen(
+                [*self.fabric.enter(self.machine), *words], cwd=self.work, env=self._environment(),
+                stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+        assert started.stdout is not None
+        assert started.stdout.readline(), (self.root / f"{self.name}-node.log").read_text()
+        return started
+
+    def _environment(self) -> dict[str, str]:
+        home = str(self.root / f"{self.name}-home")
+        return {"PATH": os.environ["PATH"], "HOME": home, "PROML_GETH": str(self.geth)}
 
     def newest(self) -> int:
         """Returns the number of its client's newest block."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.network.participants import Consortium, Member
 
 PARTED_S = 6
@@ -135,3 +137,33 @@ def test_a_client_is_stopped_in_order_and_starts_again(study: Consortium) -> Non
     lab("consortium", "start", lab.network, code=6)
     study.grows()
     study.check()
+
+
+def test_a_node_keeps_what_it_is_given_while_its_client_is_dead_and_it_is_killed_itself(study: Consortium) -> None:
+    lab = study["lab"]
+    node = lab.start_node()
+    try:
+        host = lab.host()
+        lab.signal(signal.SIGKILL)
+        host.write("through-a-node-0", "0")
+        assert host("sync", "--no-wait")["entries"][0]["state"] == "sent"
+        end(node, signal.SIGKILL)
+        host.write("through-a-node-1", "1")
+        host("sync", "--no-wait", code=5)
+        node = lab.start_node()
+        host("sync", "--no-wait")
+        lab.start()
+        assert {entry["state"] for entry in host("sync", "--final")["entries"]} == {"confirmed"}
+    finally:
+        assert end(node, signal.SIGTERM) in (0, -signal.SIGKILL)
+    study.check()
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> int:
+    """Signals a process, unless it has ended, and returns its exit code."""
+    if process.poll() is None:
+        process.send_signal(number)
+    code = process.wait(60)
+    assert process.stdout is not None
+    process.stdout.close()
+    return code

@@ -10,7 +10,7 @@ from proml.cli import output
 from proml.cli.follow import up_to_date
 from proml.cli.group import command
 from proml.cli.status import ENTRY_HEADINGS, entry_document, entry_row
-from proml.errors import ConflictError, ProMLError, RefusedError, UnreachableError
+from proml.errors import ConflictError, ProMLError, RefusedError, UnreachableError, UsageError
 from proml.ports import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proml.capture.recover import Recovery
     from proml.cli.session import Session
     from proml.ports import Entry
+    from proml.submit.deliver import Wait
     from proml.submit.report import DeliveryReport
     from proml.wiring import Participant
 
@@ -37,8 +38,9 @@ _NUMBER = click.IntRange(min=1)
 @click.option("--drop", "dropped", type=_NUMBER, multiple=True, help="Give entry N up; its record stays in the store.")
 @click.option("--rebuild", is_flag=True, help="Throw the read model away and follow the chain from the beginning.")
 @click.option("--final", is_flag=True, help="Wait until what was sent is final, not only in a block.")
+@click.option("--no-wait", is_flag=True, help="Hand in what can go, and wait for no block.")
 def sync(  # one option each
-    session: Session, *, rebased: tuple[int, ...], dropped: tuple[int, ...], rebuild: bool, final: bool
+    session: Session, *, rebased: tuple[int, ...], dropped: tuple[int, ...], rebuild: bool, final: bool, no_wait: bool
 ) -> None:
     """Close runs whose process died, send what waits in the outbox, and follow the chain.
 
@@ -47,6 +49,9 @@ def sync(  # one option each
     from proml.capture.recover import recover  # noqa: PLC0415 - only here
     from proml.submit import deciding  # noqa: PLC0415 - takes long to import
 
+    if final and no_wait:
+        raise UsageError("--final waits for blocks, --no-wait does not.", hint="Leave one of them out.")
+    wait: Wait = None if no_wait else "final" if final else "included"
     with session.participant() as participant:
         account = participant.identity.address if participant.node is None else participant.node.where
         for number in dropped:
@@ -54,7 +59,7 @@ def sync(  # one option each
         for number in rebased:
             deciding.rebase(participant.outbox, account, number)
         recovery = recover(participant.folder.root)
-        report = _deliver(session, participant, final=final)
+        report = _deliver(session, participant, wait)
         following = _follow(session, participant, rebuild=rebuild)
         document = {
             "dropped": list(dropped),
@@ -66,17 +71,15 @@ def sync(  # one option each
             "waiting": {str(number): reason for number, reason in report.waiting.items()} if report else {},
             "following": following,
         }
-        _finish(session, document, list(_lines(report, recovery, following)), _problem(report))
+        _finish(session, document, list(_lines(report, recovery, following)), _problem(report, wait))
 
 
-def _deliver(session: Session, participant: Participant, *, final: bool) -> DeliveryReport | None:
+def _deliver(session: Session, participant: Participant, wait: Wait) -> DeliveryReport | None:
     """Sends what there is; with nothing to send no key is unlocked."""
     if next(participant.outbox.entries("pending", "sent", "refused", "conflict"), None) is None:
         return None
     with output.progress("sending", quiet=session.as_json) as advance:
-        return participant.deliver(
-            wait="final" if final else "included", progress=lambda done, total, _: advance(done, total)
-        )
+        return participant.deliver(wait=wait, progress=lambda done, total, _: advance(done, total))
 
 
 def _follow(session: Session, participant: Participant, *, rebuild: bool) -> dict[str, object]:
@@ -89,7 +92,7 @@ def _follow(session: Session, participant: Participant, *, rebuild: bool) -> dic
     return {"block": done.last_block, "rebuilt": True}
 
 
-def _problem(report: DeliveryReport | None) -> ProMLError | None:
+def _problem(report: DeliveryReport | None, wait: Wait) -> ProMLError | None:
     """The gravest of what is stuck: a refusal, a conflict, then what could not be sent."""
     if report is None:
         return None
@@ -103,8 +106,9 @@ def _problem(report: DeliveryReport | None) -> ProMLError | None:
                 hint=f"`proml sync --rebase {first.number}` tries it again on what is there now; "
                 f"`proml sync --drop {first.number}` gives it up.",
             )
-    if report.unsent:
-        first = report.unsent[0]
+    unsent = report.unsent if wait else report.in_state("pending")
+    if unsent:
+        first = unsent[0]
         why = report.waiting.get(first.number) or first.error or "it is in no block yet"
         return UnreachableError(
             f"entry {first.number} waits: {why}", hint="It is safe in the outbox; run `proml sync` again later."
