@@ -50,6 +50,17 @@ contracts/node_modules/.made: contracts/package.json contracts/package-lock.json
 	$(made) requirements/$*.txt --no-project
 	@touch $@
 
+# Its package refuses Python 3.11 and asks for 5 GB that no metric passes through: requirements/yprov-excludes.in.
+.venv-yprov/.made: PYTHON = $(shell tools/interpreters since 3.12)
+.venv-yprov/.made: requirements/yprov.txt
+	$(made) requirements/yprov.txt --no-project --no-deps
+	@touch $@
+
+.PHONY: yprov
+yprov:
+	@if [ -n "$$(tools/interpreters since 3.12)" ]; then $(MAKE) --no-print-directory .venv-yprov/.made; \
+	else tools/left-out yprov "it needs Python 3.12 or newer, and none was found"; fi
+
 .engines/anvil-$(ANVIL_VERSION):
 	@mkdir -p .engines
 	@$(NPM) install --no-save --prefix .engines @foundry-rs/anvil@$(ANVIL_VERSION)
@@ -140,7 +151,7 @@ check: $(VENV)/.dev  ## style, types, structure
 	@$(BIN)/vulture
 	@$(BIN)/python -m tools.documents --check
 
-peers: .venv-peers/.made  ## what `make bench` compares with, into .venv-peers
+peers: .venv-peers/.made yprov  ## what `make bench` compares with, into .venv-peers and .venv-yprov
 
 bench: $(VENV)/.dev engines eas peers  ## measure: prints a table, writes bench/out/summary.json
 	@$(BIN)/python -m bench $(NAMES)
@@ -165,4 +176,4 @@ lock: $(VENV)/.dev  ## write requirements/*.txt anew
 	@tools/lock
 
 clean:  ## remove everything that this file made
-	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .venv-peers .venv-contracts .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
+	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .venv-peers .venv-yprov .venv-contracts .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
