@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 @pytest.fixture
 def settled(alone: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
     monkeypatch.setattr("proml.hashing._SETTLED_NS", 0)
-    monkeypatch.setenv("PROML_RECHECK", "0")
     for number in range(3):
         alone.write(f"data/{number}.csv", str(number))
     time.sleep(0.02)
-    return alone
+    # In the person's own environment: that of the tests is kept from commands.
+    return replace(alone, environment={**alone.environment, "PROML_RECHECK": "0"})
 
 
 def test_the_cache_serves_act_and_never_verify(settled: Person) -> None:
