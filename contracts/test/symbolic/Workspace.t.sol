@@ -144,12 +144,12 @@ contract WorkspaceChecks is Stage {
         return ws.headOf(artefact);
     }
 
-    /// @dev A transition happens exactly if it names the artefact's head and an existing rule; the new head is then the
-    ///      hash that the interface promises, and otherwise the old one.
+    /// @dev A transition happens exactly if it names the artefact's head and an existing rule, be it from one state
+    ///      or from any; the new head is then the hash that the interface promises, and otherwise the old one.
     function check_the_expected_head_is_necessary(bytes32 artefact, bytes32 expected, uint8 number, bytes32 content)
         external
     {
-        deployWith(2, rule(0, 2, 0));
+        deployWith(2, rule(ANY_STATE, 2, 0));
         bytes32 head = start(artefact);
         bool accepted = transit(ANNE, artefact, expected, number, content);
         assert(accepted == (expected == head && number < 2));
@@ -163,7 +163,7 @@ contract WorkspaceChecks is Stage {
     function reach_the_expected_head_is_necessary(bytes32 artefact, bytes32 expected, uint8 number, bytes32 content)
         external
     {
-        deployWith(2, rule(0, 2, 0));
+        deployWith(2, rule(ANY_STATE, 2, 0));
         start(artefact);
         assert(!transit(ANNE, artefact, expected, number, content));
     }
