@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,13 @@ known = open("observed-known.csv").read()
 open("observed-unknown.csv").read()
 open("observed-result.csv", "w").write(known.upper())
 """
+
+
+def test_the_history_calls_a_run_without_a_name_by_its_program(alone: Person) -> None:
+    alone.write("named.csv", "1")
+    alone("run", "--publish", "named=named.csv", "--kind", "source", "--action", "collect", "--", "/bin/true")
+    alone("sync")
+    assert re.search(r"run +true  \d{8}T", alone("log", "named").out)
 
 
 def test_a_known_file_becomes_an_input_and_an_unknown_one_stays_a_fact_of_the_record(alone: Person) -> None:

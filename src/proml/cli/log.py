@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import click
@@ -79,7 +80,9 @@ def _facts(session: Session, step: TransitionView) -> Iterator[tuple[str, object
         yield "note", note
     run = step.record.get("run")
     if isinstance(run, dict):
-        yield "run", f"{run.get('name', '')}  {run.get('id', '')}"
+        command = run.get("command")
+        program = PurePath(str(command[0])).name if isinstance(command, list) and command else ""
+        yield "run", f"{run.get('name') or program}  {run.get('id', '')}".strip()
     consumed = resources(step.record)
     if consumed:
         yield "took", consumed
