@@ -123,8 +123,11 @@ test-frameworks: .venv-frameworks/.made  ## the tests with MLflow, DVC, XGBoost,
 test-torch: .venv-torch/.made  ## the tests with PyTorch, Lightning and Transformers (3 minutes and 6 GB to set up)
 	@.venv-torch/bin/python -m pytest tests/torch
 
+# The newest other interpreter runs them all; one in between runs what depends most on the interpreter.
 test-interpreters: $(VENV)/.dev  ## the quick Python tests on every other interpreter of 3.11, 3.12, 3.13 that is present
-	@for python in $$(tools/interpreters others $(BIN)/python); do tools/test-with "$$python"; done
+	@set -e; set -- $$(tools/interpreters others $(BIN)/python); \
+	while [ $$# -gt 1 ]; do tools/test-with "$$1" tests/capture tests/core tests/ports; shift; done; \
+	[ $$# -eq 0 ] || tools/test-with "$$1"
 
 test-contracts:  ## the contracts' own tests
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made && \
