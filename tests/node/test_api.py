@@ -11,7 +11,7 @@ import pytest
 from proml.core.intent import GovernIntent, RegisterIntent
 from proml.errors import UnreachableError
 from proml.node import service as service_module
-from proml.node.service import MAX_DOCUMENT_BYTES, Overloaded, Service, intent_json
+from proml.node.service import MAX_DOCUMENT_BYTES, Overloaded, Service
 from proml.node.worker import Worker
 from proml.submit import deciding
 from proml.wiring import open_participant
@@ -29,7 +29,7 @@ DIGEST = hashlib.sha256(DOCUMENT)
 
 
 def posted(*intents: Intent) -> bytes:
-    return json.dumps({"intents": [intent_json(intent) for intent in intents]}).encode()
+    return json.dumps({"intents": [intent.to_json() for intent in intents]}).encode()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class HttpNode:
             UnreachableError: No answer, or it takes no more for now.
             UsageError: It does not take these, or not from us.
         """
-        listed = [{"key": i.key, "kind": i.kind, "artefact": i.artefact, "body": dict(i.body)} for i in intents]
+        listed = [intent.to_json() for intent in intents]
         answer = self._must("POST", "/v1/intents", json.dumps({"intents": listed}).encode())
         numbers = answer.get("entries")
         if not isinstance(numbers, list) or len(numbers) != len(intents) or not all(type(n) is int for n in numbers):

@@ -114,14 +114,12 @@ class SqliteOutbox:
 
     def entries(self, *states: str) -> Iterator[Entry]:
         """Yields the entries in these states (all if none is named), oldest first."""
-        where = f"state IN ({', '.join('?' * len(states))})" if states else "1"
-        return self._pages(where, states)
+        return self._pages(_in_states(states), states)
 
     def count(self, *states: str) -> int:
         """Returns how many entries are in these states (all if none is named)."""
-        where = f"state IN ({', '.join('?' * len(states))})" if states else "1"
         with self._connected() as connection:
-            row = connection.execute(f"SELECT count(*) FROM entry WHERE {where}", states).fetchone()  # noqa: S608 - constants; values are bound
+            row = connection.execute(f"SELECT count(*) FROM entry WHERE {_in_states(states)}", states).fetchone()  # noqa: S608 - constants; values are bound
         return int(row[0])
 
     def unsettled(self) -> Iterator[Entry]:
@@ -346,6 +344,10 @@ class SqliteOutbox:
         return UnknownName(
             f"The outbox {self.path} has no entry {number}.", hint="`proml status` lists the outbox's entries."
         )
+
+
+def _in_states(states: Sequence[str]) -> str:
+    return f"state IN ({', '.join('?' * len(states))})" if states else "1"
 
 
 def _object(text: object) -> dict[str, object]:

@@ -43,6 +43,10 @@ class Intent:
     body: Mapping[str, object]
     artefact: str = ""
 
+    def to_json(self) -> dict[str, object]:
+        """Returns the form in which it goes to a node."""
+        return {"key": self.key, "kind": self.kind, "artefact": self.artefact, "body": dict(self.body)}
+
 
 def new_key(prefix: str) -> str:
     """Returns a key for an intent that nobody else will choose; keys tell a repeated add from a new intent."""

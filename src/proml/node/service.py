@@ -170,8 +170,3 @@ def intent_of(document: Mapping[str, Any]) -> Intent:
     if set(document) != set(fields) or not all(isinstance(document[name], kind) for name, kind in fields.items()):
         raise InvalidRecord("Expected an intent with key, kind, artefact (texts) and body (an object).")
     return Intent(document["key"], document["kind"], document["body"], document["artefact"])
-
-
-def intent_json(intent: Intent) -> dict[str, Any]:
-    """Returns an intent's JSON form."""
-    return {"key": intent.key, "kind": intent.kind, "artefact": intent.artefact, "body": dict(intent.body)}
