@@ -16,6 +16,8 @@ from proml.errors import ProMLError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from proml.asking import Question
+
 # --------------------------------------------------------------------------------------------------------- ledger
 
 
@@ -197,6 +199,17 @@ class Ledger(Protocol):
         """Returns a mined transaction's call data, or None if the chain does not have it."""
         ...
 
+    def together(self, questions: Sequence[Question]) -> Sequence[object]:
+        """Answers questions in their order, if it can in one exchange.
+
+        Returns:
+            For each what its method returns, or the :class:`~proml.errors.ProMLError` that it raises.
+
+        Raises:
+            UnreachableError: No answer at all.
+        """
+        ...
+
     def close(self) -> None:
         """Releases files and connections; safe to call twice."""
         ...
@@ -314,6 +327,10 @@ class Outbox(Protocol):
 
     def update(self, entries: Sequence[Entry]) -> None:
         """Replaces the stored entries of the same numbers, all or none."""
+        ...
+
+    def version(self) -> int:
+        """Returns a number that differs from an earlier one if somebody else changed the outbox in between."""
         ...
 
     def lock_sender(self, address: str, *, timeout_s: float) -> SenderLock:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from proml.core.intent import Use
     from proml.core.operation import Input, Rule
     from proml.core.refusal import Names
@@ -49,6 +51,10 @@ class Resolver(Protocol):
 
     def artefact_id(self, name: str) -> bytes:
         """Returns the id that a name has in this workspace, whether it is registered or not; raises InvalidName."""
+        ...
+
+    def foresee(self, names: Iterable[str]) -> None:
+        """Begins a round: asks for what its artefacts need together, which is then not asked for one by one."""
         ...
 
     def standing(self, artefact: bytes) -> Standing | None:

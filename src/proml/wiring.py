@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from proml.submit.deliver import Channel, Wait
     from proml.submit.intents import Desk
     from proml.submit.report import DeliveryReport
+    from proml.submit.transactions import HandedIn
     from proml.verify.verifying import Witnesses
 
 _EMBEDDED = "embedded:"
@@ -198,6 +199,12 @@ class Participant:
 
         return Witnesses(model=self.model, ledger=self.ledger, store=self.store)
 
+    @cached_property
+    def _handed(self) -> HandedIn:
+        from proml.submit.transactions import HandedIn  # noqa: PLC0415 - opened when used
+
+        return HandedIn()
+
     @property
     def channel(self) -> Channel:
         """What a delivery speaks to; unlocks the key."""
@@ -212,6 +219,7 @@ class Participant:
             store=self.store,
             stores=self.shared_stores,
             clock=self.clock,
+            handed=self._handed,
         )
 
     def deliver(

@@ -58,6 +58,7 @@ class LyingNode:
         self.chain_id = 5
         self.genesis = GENESIS
         self.url = ""
+        self.batch: Callable[[list[dict[str, Any]]], Raw] | None = None  # what a list of requests is answered
 
     def answer(self, method: str, parameters: list[Any]) -> Answer:
         self.asked.append((method, parameters))
@@ -67,6 +68,30 @@ class LyingNode:
             return block(0, self.genesis)
         answer = self.answers.get(method, Refusal(-32601, f"the method {method} does not exist"))
         return answer(*parameters) if callable(answer) else answer
+
+
+def _answer_one(node: LyingNode, request: dict[str, Any]) -> Raw:
+    answer = node.answer(request["method"], request["params"])
+    return answer if isinstance(answer, Raw) else Raw(json.dumps(_envelope(request, answer)).encode())
+
+
+def _answer_all(node: LyingNode, requests: list[dict[str, Any]]) -> Raw:
+    if node.batch is not None:
+        return node.batch(requests)
+    answers = [(request, node.answer(request["method"], request["params"])) for request in requests]
+    raw = next((answer for _, answer in answers if isinstance(answer, Raw)), None)
+    return raw or Raw(json.dumps([_envelope(request, answer) for request, answer in reversed(answers)]).encode())
+
+
+def _envelope(request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    if not isinstance(answer, Refusal):
+        return {"jsonrpc": "2.0", "id": request["id"], "result": answer}
+    error = {"code": answer.code, "message": answer.message}
+    return {
+        "jsonrpc": "2.0",
+        "id": request["id"],
+        "error": error | ({} if answer.data is None else {"data": answer.data}),
+    }
 
 
 @contextlib.contextmanager
@@ -79,13 +104,7 @@ def running(node: LyingNode) -> Iterator[LyingNode]:
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = node.answer(request["method"], request["params"])
-            if isinstance(answer, Refusal):
-                error = {"code": answer.code, "message": answer.message}
-                error |= {} if answer.data is None else {"data": answer.data}
-                answer = Raw(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}).encode())
-            elif not isinstance(answer, Raw):
-                answer = Raw(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": answer}).encode())
+            answer = _answer_all(node, request) if isinstance(request, list) else _answer_one(node, request)
             time.sleep(answer.pause_s)
             if answer.drop:
                 self.connection.shutdown(socket.SHUT_RDWR)

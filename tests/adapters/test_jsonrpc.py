@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -16,17 +17,34 @@ from tests.adapters.lying_node import LyingNode, Raw, Refusal, block, running
 from proml.adapters.clock import ManualClock
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.adapters.jsonrpc.transport import Limits, without_secrets
+from proml.asking import Question
 from proml.core.digest import keccak256
 from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
 from proml.ports import Fees, Finality, LogQuery, Reverted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 ADDRESS = "0x" + "aB" * 20
 HASH = b"\x33" * 32
 RAW_TRANSACTION = b"\x02\xc0"
 LIMITS = Limits(timeout_s=0.6, answer_bytes=100_000)
+
+QUESTIONS = (
+    Question("call", (ADDRESS, b"\x01")),
+    Question("estimate_gas", (ADDRESS, ADDRESS, b"\x01")),
+    Question("receipt", (HASH,)),
+    Question("send", (RAW_TRANSACTION,)),
+)
+
+
+def raised(answers: Sequence[object]) -> Sequence[object]:
+    """Raises the first error among answers."""
+    for answer in answers:
+        if isinstance(answer, ProMLError):
+            raise answer
+    return answers
+
 
 # Every method of the port that asks the node.
 METHODS: dict[str, Callable[[JsonRpcLedger], object]] = {
@@ -42,6 +60,7 @@ METHODS: dict[str, Callable[[JsonRpcLedger], object]] = {
     "receipt": lambda ledger: ledger.receipt(HASH),
     "logs": lambda ledger: ledger.logs(LogQuery(ADDRESS, (), 0, 9)),
     "transaction_input": lambda ledger: ledger.transaction_input(HASH),
+    "together": lambda ledger: raised(ledger.together(QUESTIONS)),
     "chain_id": lambda ledger: ledger.chain_id,
     "genesis_hash": lambda ledger: ledger.genesis_hash,
 }
@@ -59,6 +78,7 @@ def node(server: LyingNode) -> LyingNode:
     server.answers = {}
     server.asked = []
     server.chain_id = 5
+    server.batch = None
     return server
 
 
@@ -244,6 +264,72 @@ def test_a_closed_ledger_says_so(ledger: JsonRpcLedger) -> None:
     ledger.close()
     with pytest.raises(UnreachableError, match="closed"):
         ledger.newest()
+
+
+# ------------------------------------------------------------------------------------------------ many at once
+
+
+def answer_all(node: LyingNode) -> None:
+    node.answers |= {
+        "eth_call": "0x07",
+        "eth_estimateGas": "0x5208",
+        "eth_getTransactionReceipt": None,
+        "eth_sendRawTransaction": "0x" + keccak256(RAW_TRANSACTION).hex(),
+    }
+
+
+EXPECTED = [b"\x07", 21_000, None, keccak256(RAW_TRANSACTION)]
+
+
+def test_questions_together_are_one_request_and_answered_in_order(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    answer_all(node)
+    sizes: list[int] = []
+
+    def count(requests: list[dict[str, Any]]) -> Raw:
+        sizes.append(len(requests))
+        answers = [{"id": one["id"], "result": node.answers[one["method"]]} for one in reversed(requests)]
+        return Raw(json.dumps(answers).encode())
+
+    node.batch = count
+    assert list(ledger.together(QUESTIONS)) == EXPECTED
+    assert list(ledger.together(QUESTIONS * 40)) == EXPECTED * 40
+    assert sizes == [4, 100, 60]
+
+
+def test_an_end_point_without_batches_is_asked_one_by_one(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    answer_all(node)
+    node.batch = lambda _: Raw(b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "no batches"}}')
+    assert list(ledger.together(QUESTIONS)) == EXPECTED
+
+
+def test_a_refusal_is_the_answer_to_its_own_question_only(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    answer_all(node)
+    node.answers["eth_call"] = Refusal(3, "execution reverted", "0x1234")
+    node.answers["eth_sendRawTransaction"] = Refusal(-32000, "nonce too low")
+    node.answers["eth_getTransactionByHash"] = None
+    reverted, gas, receipt, conflict = ledger.together(QUESTIONS)
+    assert isinstance(reverted, Reverted)
+    assert reverted.data == b"\x12\x34"
+    assert (gas, receipt) == (21_000, None)
+    assert isinstance(conflict, ConflictError)
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_a_question_that_is_not_answered_is_noticed(node: LyingNode, ledger: JsonRpcLedger, missing: int) -> None:
+    answer_all(node)
+
+    def forget(requests: list[dict[str, Any]]) -> Raw:
+        kept = [one for number, one in enumerate(requests) if number != missing]
+        return Raw(json.dumps([{"id": one["id"], "result": node.answers[one["method"]]} for one in kept]).encode())
+
+    node.batch = forget
+    with pytest.raises(UnreachableError):
+        ledger.together(QUESTIONS)
+
+
+def test_nothing_asked_is_nothing_answered(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    assert list(ledger.together([])) == []
+    assert not node.asked
 
 
 # ------------------------------------------------------------------------------------------------ waiting and moving on

@@ -19,6 +19,7 @@ from tests.ports.ledgers import (
     word,
 )
 
+from proml.asking import calls, estimates, receipts, send_all
 from proml.core.digest import keccak256
 from proml.errors import ConflictError, UsageError
 from proml.ports import Block, Fees, Ledger, Log, LogQuery, Receipt, Reverted
@@ -386,6 +387,39 @@ def test_another_contracts_logs_are_not_mixed_in(
     other = person.deploy()
     person.transact(other, store(1, 99))
     assert values(ledger.logs(LogQuery(address=probe))) == [10, 20, 30]
+
+
+# ------------------------------------------------------------------------------------------------ many at once
+
+
+def test_questions_together_are_answered_as_they_are_one_by_one(ledger: Ledger, person: Person, probe: str) -> None:
+    stored = person.transact(probe, store(1, 2))
+    read, refuse = call_data("valueOf(bytes32)", 1), call_data("storeThenRefuse(bytes32)", 1)
+    assert calls(ledger, probe, [read]) == [word(2)]
+    (refused,) = calls(ledger, probe, [refuse])
+    with pytest.raises(Reverted) as caught:
+        ledger.call(probe, refuse)
+    assert isinstance(refused, Reverted)
+    assert refused.data == caught.value.data
+    gas, reverted = estimates(ledger, person.address, probe, [store(1, 3), refuse])
+    assert gas == ledger.estimate_gas(person.address, probe, store(1, 3))
+    assert isinstance(reverted, Reverted)
+    assert receipts(ledger, [stored.transaction_hash, bytes(32)]) == [ledger.receipt(stored.transaction_hash), None]
+
+
+def test_transactions_sent_together_are_mined_in_order_and_known_when_sent_again(
+    ledger: Ledger, person: Person, probe: str
+) -> None:
+    first = ledger.nonce(person.address)
+    signed = [person.sign(probe, store(1, value), nonce=first + value) for value in range(5)]
+    hashes = [keccak256(raw) for raw in signed]
+    assert send_all(ledger, signed) == hashes
+    assert all(mined(ledger, one).succeeded for one in hashes)
+    assert ledger.call(probe, call_data("valueOf(bytes32)", 1)) == word(4)
+    rival = person.sign(probe, store(1, 9), nonce=first)
+    again, conflict = send_all(ledger, [signed[0], rival])
+    assert again == hashes[0]
+    assert isinstance(conflict, ConflictError)
 
 
 def test_closing_twice_is_fine(ledger: Ledger) -> None:

@@ -63,6 +63,18 @@ def test_two_outboxes_of_one_process_keep_each_others_locks(path: Path) -> None:
     assert seen_elsewhere() == 3
 
 
+def test_the_version_tells_that_somebody_else_changed_the_outbox(path: Path) -> None:
+    mine, theirs = SqliteOutbox(path), SqliteOutbox(path)
+    version = mine.version()
+    mine.add([intent("a")])
+    assert mine.version() == version
+    theirs.add([intent("b")])
+    changed = mine.version()
+    assert changed != version
+    theirs.update([replace(theirs.entry(1), state="dropped")])
+    assert mine.version() != changed
+
+
 def test_entries_are_counted_by_state(path: Path) -> None:
     outbox = SqliteOutbox(path)
     outbox.add([intent("a"), intent("b"), intent("c")])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.worlds import World, single
 
-from proml.adapters.clock import SystemClock
+from proml.adapters.clock import ManualClock, SystemClock
 from proml.adapters.embedded import EmbeddedLedger
 from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.adapters.store_folder import FolderStore
+from proml.asking import one_by_one
 from proml.core.digest import keccak256
 from proml.core.events import Registered, Transitioned, decode_event, topic_filter
 from proml.core.intent import TransitionIntent, Use
@@ -20,12 +21,14 @@ from proml.submit.chain_resolver import ChainResolver
 from proml.submit.deliver import Channel, deliver
 from proml.submit.intents import Act, Desk, act
 from proml.submit.patience import Patience
+from proml.submit.transactions import HandedIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from proml.adapters.local_signer import LocalSigner
+    from proml.asking import Question
     from proml.submit.report import DeliveryReport
 
 IMPATIENT = Patience(tries=1)
@@ -58,7 +61,8 @@ class Sender:
         self.stores = (world.store,) if stores is None else stores
         self.outbox: Any = SqliteOutbox(folder / "outbox.sqlite")
         self.store = FolderStore(folder / "store")
-        self.clock = SystemClock()
+        self.clock: SystemClock | ManualClock = SystemClock()
+        self.handed: HandedIn | None = None  # of a process that goes on; by default each delivery is another one's
 
     @property
     def desk(self) -> Desk:
@@ -80,6 +84,7 @@ class Sender:
             self.stores,
             self.clock,
             IMPATIENT,
+            self.handed or HandedIn(),
         )
 
     def deliver(self, **options: Any) -> DeliveryReport:
@@ -127,6 +132,10 @@ class Proxy:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
+
+    def together(self, questions: Sequence[Question]) -> list[object]:
+        """Takes the questions one by one, so that each passes through here."""
+        return one_by_one(cast("Ledger", self), questions)
 
 
 class Cut(BaseException):

@@ -20,6 +20,7 @@ from tests.submit.senders import (
 )
 from tests.worlds import ORGANISATIONS, World
 
+from proml.adapters.clock import ManualClock
 from proml.adapters.embedded import EmbeddedLedger
 from proml.adapters.local_signer import LocalSigner
 from proml.adapters.outbox_sqlite import SqliteOutbox
@@ -28,6 +29,7 @@ from proml.core.events import Anchored, decode_event
 from proml.errors import ConflictError, UnreachableError
 from proml.ports import LogQuery
 from proml.submit import intents
+from proml.submit.transactions import HandedIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,3 +255,62 @@ def test_two_deliveries_at_once_send_an_entry_once(
         sender.deliver()
     sender.deliver().raise_for(number)
     assert len(history(world, name)) == 1
+
+
+class CountedSends(SlowLedger):
+    """A slow chain that counts what is handed in."""
+
+    sends = 0
+
+    def send(self, raw: bytes) -> bytes:
+        self.sends += 1
+        return super().send(raw)
+
+
+def test_a_process_that_goes_on_hands_in_what_waits_only_now_and_then(world: World, tmp_path: Path, name: str) -> None:
+    slow = CountedSends(world.ledger)
+    sender = Sender(world, tmp_path / "sender", ledger=slow)
+    sender.handed, sender.clock = HandedIn(), ManualClock(1_800_000_000)
+    number = sender.submit(name, "one")
+    for _ in range(3):
+        sender.deliver(wait=None)
+    assert slow.sends == 1
+    slow.forget()  # the client restarts and has lost it
+    sender.clock.advance(20)
+    sender.deliver(wait=None)
+    assert slow.sends == 2
+    slow.mine()
+    sender.deliver(wait=None)
+    assert sender.state(number) == "confirmed"
+    assert len(history(world, name)) == 1
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_from_being_handed_in(world: World, tmp_path: Path, name: str) -> None:
+    slow = CountedSends(world.ledger)
+    sender = Sender(world, tmp_path / "sender", ledger=slow)
+    sender.handed, sender.clock = HandedIn(), ManualClock(1_800_000_000)
+    sender.submit(name, "one")
+    sender.deliver(wait=None)
+    slow.forget()
+    sender.clock.advance(-3600)
+    sender.deliver(wait=None)
+    assert slow.sends == 2
+
+
+def test_many_are_handed_in_together_and_all_of_them_were_written_ahead(
+    world: World, tmp_path: Path, name: str
+) -> None:
+    sender = Sender(world, tmp_path / "sender")
+    numbers = [sender.submit(f"{name}-{n}", "one") for n in range(7)]
+    written: list[str] = []
+
+    class Watched(Proxy):
+        def together(self, questions: Any) -> list[object]:
+            if questions[0].method == "send":
+                written.extend(sender.state(number) for number in numbers)
+            return super().together(questions)
+
+    sender.ledger = Watched(world.ledger)
+    sender.deliver()
+    assert written == ["sent"] * 7
+    assert [sender.state(number) for number in numbers] == ["confirmed"] * 7

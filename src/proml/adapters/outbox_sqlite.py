@@ -135,6 +135,11 @@ class SqliteOutbox:
             raise self._unknown(number)
         return self._entry(row)
 
+    def version(self) -> int:
+        """Returns a number that differs from an earlier one if another connection changed the outbox in between."""
+        with self._connected() as connection:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
     def update(self, entries: Sequence[Entry]) -> None:
         """Replaces the stored entries of the same numbers, all or none; key, kind, body and time of adding stay."""
         with self._writing() as connection:

@@ -16,8 +16,6 @@ from proml.errors import UsageError
 if TYPE_CHECKING:
     from proml.cli.session import Session
 
-_EVERY_S = 1.0
-
 
 @command(
     "node",
@@ -27,11 +25,11 @@ _EVERY_S = 1.0
     """,
 )
 @click.option("--listen", default="127.0.0.1:8700", show_default=True, metavar="HOST:PORT", help="Where it answers.")
-@click.option("--every", "every_s", type=click.FloatRange(0.05, 3600), default=_EVERY_S, show_default=True,
-              metavar="SECONDS", help="How often it looks at the chain when nothing happens.")  # fmt: skip
+@click.option("--every", "every_s", type=click.FloatRange(0.05, 3600), metavar="SECONDS",
+              help="How often it looks for a new block; a twentieth of the block period by default.")  # fmt: skip
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate, for HTTPS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key.")
-def node(session: Session, *, listen: str, every_s: float, tls_cert: Path | None, tls_key: Path | None) -> None:
+def node(session: Session, *, listen: str, every_s: float | None, tls_cert: Path | None, tls_key: Path | None) -> None:
     """Run this participant's node: send what waits, follow the chain, take records in from other hosts, answer queries.
 
     Runs until SIGTERM or Ctrl-C. Who has the token in .proml/node-token may have its identity record in its name, and

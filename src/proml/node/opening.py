@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from proml.node.worker import Tell
 
 
-def open_node(folder: str | os.PathLike[str] | None, *, every_s: float, tell: Tell) -> NodeServer:
+def open_node(folder: str | os.PathLike[str] | None, *, every_s: float | None, tell: Tell) -> NodeServer:
     """Opens the node of a working folder, with its key unlocked; nothing listens yet.
 
     Args:
         folder: Where to look for it, upwards; as for :func:`proml.wiring.open_participant`.
-        every_s: How long the worker waits between rounds.
+        every_s: How often the worker looks for a new block; None is by the time between blocks.
         tell: Is told in a line what an operator should know.
 
     Raises:

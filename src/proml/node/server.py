@@ -39,7 +39,7 @@ class NodeServer:
         tell: As there.
     """
 
-    def __init__(self, participant: Participant, for_worker: Participant, *, every_s: float, tell: Tell) -> None:
+    def __init__(self, participant: Participant, for_worker: Participant, *, every_s: float | None, tell: Tell) -> None:
         self._participants = (participant, for_worker)
         self.folder = participant.folder.root
         self.identity = participant.identity.name

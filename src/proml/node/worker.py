@@ -11,14 +11,20 @@ from proml.capture.recover import recover
 from proml.errors import ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from proml.ports import Block
     from proml.wiring import Participant
 
     Tell = Callable[[str], None]
 
 _RECOVER_S = 10.0
+_REFRESH_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+_OUTBOX_S = 0.05
+_LEAST_S, _MOST_S = 0.1, 1.0
+_LOOKS_A_BLOCK = 20
+"""How often it looks while one block comes: a twentieth of the period is little beside the wait for the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +53,21 @@ class Worker:
 
     Args:
         participant: Whose working folder it serves; used by this loop alone.
-        every_s: How long it waits between rounds when nothing calls it.
+        every_s: How often it looks for a new block, in seconds; None is a twentieth of the time between blocks, but
+            from 0.1 to 1 s.
         tell: Is told in a line what an operator should know; each error once, until another follows.
     """
 
-    def __init__(self, participant: Participant, *, every_s: float, tell: Tell) -> None:
+    def __init__(self, participant: Participant, *, every_s: float | None, tell: Tell) -> None:
         self._participant = participant
         self._every_s = every_s
         self._tell = tell
         self._called = threading.Event()
         self._stopped = threading.Event()
         self._recovered = 0.0
+        self._followed = b""  # hash of the block up to which the read model was brought
+        self._followed_s = 0.0
+        self._blocks: list[Block] = []
         self._told: set[int] = set()  # entries that failed; as many as wait for somebody's decision
         self._thread = threading.Thread(target=self._run, name="proml-node-worker")
         self.pulse = Pulse(time.time())
@@ -78,11 +88,28 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        pause_s = self._every_s
+        pause_s = 0.0
         while not self._stopped.is_set():
-            pause_s = self._every_s if self._round() else min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-            self._called.wait(pause_s)
+            version = self._version()
+            if self._round():
+                pause_s = self._every_s or _pause_s(self._blocks)
+            else:
+                pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._wait(pause_s, version)
             self._called.clear()
+
+    def _wait(self, pause_s: float, version: int) -> None:
+        """Waits that long, or until somebody calls or another process changes the outbox."""
+        ends = time.monotonic() + pause_s
+        while (left_s := ends - time.monotonic()) > 0:
+            if self._called.wait(min(left_s, _OUTBOX_S)) or self._version() != version:
+                return
+
+    def _version(self) -> int:
+        try:
+            return self._participant.outbox.version()
+        except ProMLError:
+            return -1  # the round that follows tells what is wrong with it
 
     def _round(self) -> bool:
         try:
@@ -115,6 +142,23 @@ class Worker:
                 if entry.state in ("refused", "conflict") and entry.number not in self._told:
                     self._told.add(entry.number)
                     self._tell(f"entry {entry.number} ({entry.intent.artefact}): {entry.error}".partition("\n")[0])
-        participant.follow()
-        position = participant.model.position()
-        self.pulse = replace(self.pulse, block_number=position.block_number, finalized=position.finalized)
+        newest = participant.ledger.newest()
+        self._note(newest)
+        # Records may come to a store without a block.
+        if self._followed != newest.hash or time.monotonic() - self._followed_s > _REFRESH_S:
+            participant.follow()
+            self._followed, self._followed_s = newest.hash, time.monotonic()
+            position = participant.model.position()
+            self.pulse = replace(self.pulse, block_number=position.block_number, finalized=position.finalized)
+
+    def _note(self, newest: Block) -> None:
+        if not self._blocks or self._blocks[-1].hash != newest.hash:
+            self._blocks = [*self._blocks[-_LOOKS_A_BLOCK:], newest]
+
+
+def _pause_s(blocks: Sequence[Block]) -> float:
+    """Returns how long to wait before looking for the next block, by those that came."""
+    if len(blocks) < 2 or blocks[-1].number <= blocks[0].number:  # noqa: PLR2004 - two, to tell a time between them
+        return _MOST_S
+    period_s = (blocks[-1].timestamp - blocks[0].timestamp) / (blocks[-1].number - blocks[0].number)
+    return min(max(period_s / _LOOKS_A_BLOCK, _LEAST_S), _MOST_S)

@@ -5,8 +5,10 @@ Lifecycle definitions, which name states and actions, come from the stores by th
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
+from proml.asking import calls
 from proml.core.calls import decode_view, encode_view
 from proml.core.canonical import parse_json
 from proml.core.digest import format_digest
@@ -17,11 +19,13 @@ from proml.core.lifecycle_reading import from_document
 from proml.core.name import artefact_id, show
 from proml.core.operation import ZERO, ZERO_ADDRESS, Input, Lifecycle, Rule
 from proml.core.refusal import PlainNames
-from proml.errors import NotAvailable, ProMLError, UnknownName, UnreachableError
+from proml.errors import InvalidName, NotAvailable, ProMLError, UnknownName, UnreachableError
 from proml.ports import LogQuery, Reverted
 from proml.resolver import Actor, Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from proml.core.events import Event
     from proml.core.intent import Use
     from proml.core.lifecycle import Definition
@@ -46,6 +50,8 @@ class ChainResolver:
         self._digests: dict[int, bytes] = {}
         self._definitions: dict[int, Definition] = {}
         self._known: dict[bytes, str] = {}
+        self._foreseen: dict[bytes, bytes | ProMLError] = {}
+        self._numbers: dict[str, int] = {}  # of lifecycles, by kind, in this round
 
     @property
     def names(self) -> ChainNames:
@@ -58,15 +64,32 @@ class ChainResolver:
         self._known[artefact] = name
         return artefact
 
+    def foresee(self, names: Iterable[str]) -> None:
+        """Begins a round: asks for the artefacts' standings together; the next :meth:`standing` of each takes its own.
+
+        The number of a kind's lifecycle is looked up once in a round. A malformed name is told when it is asked for.
+        """
+        artefacts: dict[bytes, None] = {}
+        for name in names:
+            with contextlib.suppress(InvalidName):
+                artefacts[self.artefact_id(name)] = None
+        data = [encode_view("artefactOf", artefact) for artefact in artefacts]
+        self._foreseen = dict(zip(artefacts, calls(self._ledger, self._workspace.contract, data), strict=True))
+        self._numbers.clear()
+
     def standing(self, artefact: bytes) -> Standing | None:
         """Returns where an artefact stands, or None if it is not registered."""
+        found = self._foreseen.pop(artefact, None)
         try:
-            owner, lifecycle, state, _flags, _seq, _changed, head, _held = self._view("artefactOf", artefact)
+            if isinstance(found, bytes):
+                return _standing(decode_view("artefactOf", found))
+            if isinstance(found, ProMLError):
+                raise found
+            return _standing(self._view("artefactOf", artefact))
         except Reverted as error:
             if error.data[:4] == selector("UnknownArtefact", ERRORS["UnknownArtefact"]):
                 return None
             raise
-        return Standing(owner, lifecycle, state, head)
 
     def actor(self, account: str) -> Actor:
         """Returns whom an account acts for."""
@@ -82,6 +105,11 @@ class ChainResolver:
 
     def lifecycle_number(self, kind: str) -> int:
         """Returns the number of the newest lifecycle of a kind; raises UnknownName."""
+        if kind not in self._numbers:
+            self._numbers[kind] = self._find_lifecycle(kind)
+        return self._numbers[kind]
+
+    def _find_lifecycle(self, kind: str) -> int:
         (count,) = self._view("lifecycleCount")
         missing: NotAvailable | None = None
         kinds = set()
@@ -208,6 +236,11 @@ class ChainResolver:
 
     def _view(self, view: str, *arguments: object) -> tuple[Any, ...]:
         return decode_view(view, self._ledger.call(self._workspace.contract, encode_view(view, *arguments)))
+
+
+def _standing(fields: tuple[Any, ...]) -> Standing:
+    owner, lifecycle, state, _flags, _seq, _changed, head, _held = fields
+    return Standing(owner, lifecycle, state, head)
 
 
 def _choose(use: Use, versions: list[Transitioned]) -> Transitioned | None:

@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from proml.core.digest import format_digest
-from proml.core.intent import AnchorIntent, TransitionIntent, documents_of
+from proml.core.intent import AnchorIntent, RegisterIntent, TransitionIntent, documents_of
 from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed, Transition
 from proml.core.refusal import explain
 from proml.errors import NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
@@ -29,10 +29,10 @@ from proml.submit.patience import Patience, PatientLedger
 from proml.submit.plan import Candidate, Plan, plan, select
 from proml.submit.publishing import Publisher
 from proml.submit.report import DeliveryReport
-from proml.submit.transactions import MAX_REBINDS, Place, Transactions, can_be_bound_anew
+from proml.submit.transactions import MAX_REBINDS, HandedIn, Place, Transactions, Tried, can_be_bound_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from proml.core.workspace_file import WorkspaceFile
     from proml.ports import Clock, Entry, Ledger, Outbox, Signer, Store
@@ -43,6 +43,8 @@ Wait: TypeAlias = Literal["included", "final"] | None
 
 MAX_BATCH = 50
 """Most transitions in one transaction; about 1 M gas, far below every chain's block limit."""
+MAX_TOGETHER = 100
+"""Most transactions that are tried, signed and handed in together."""
 _LOCK_TIMEOUT_S = 30.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 1.0
@@ -59,6 +61,7 @@ class Channel:
         store: The local store, which has the records.
         stores: The workspace's stores, to which records are copied before anything is sent.
         patience: How often a ledger or store that does not answer is tried.
+        handed: What this process handed in; one for all its deliveries.
     """
 
     ledger: Ledger
@@ -70,6 +73,7 @@ class Channel:
     stores: Sequence[Store]
     clock: Clock
     patience: Patience = field(default_factory=Patience)
+    handed: HandedIn = field(default_factory=HandedIn)
 
 
 def deliver(
@@ -139,7 +143,7 @@ class _Delivery:
             self._resolver, account, pins.chain_id, pins.contract, self._publisher.registration_record
         )
         self._effects = Effects(self._ledger, pins.contract, pins.first_block, self._resolver, account)
-        place = Place(pins.chain_id, pins.contract, self._resolver.names)
+        place = Place(pins.chain_id, pins.contract, self._resolver.names, channel.handed)
         self._transactions = Transactions(self._book, self._ledger, channel.signer, self._clock, place)
         self._held: dict[int, str] = {}
         self._tried: dict[int, list[Operation | Relayed]] = {}  # refused, by entry; the next round binds it anew
@@ -199,24 +203,39 @@ class _Delivery:
 
     def _send(self, ready: Sequence[Candidate]) -> None:
         published = [candidate for candidate in ready if self._publish(candidate)]
-        batch: list[_Bound] = []
-        for candidate in published:
-            if isinstance(candidate.typed, AnchorIntent):
+        self._resolver.foresee([c.typed.name for c in published if isinstance(c.typed, TransitionIntent)])
+        alike: list[list[_Bound]] = []
+        for group in self._grouped(published):
+            # Those of artefacts do not build on each other within a round; all others may, such as a key's grant and
+            # its end, and each sees what came of those before it.
+            if not isinstance(group[0].candidates[0].typed, TransitionIntent | RegisterIntent):
+                self._try(alike)
+                self._try([group])
+                alike = []
                 continue
-            bound = self._bind(candidate)
+            alike.append(group)
+            if len(alike) == MAX_TOGETHER:
+                self._try(alike)
+                alike = []
+        self._try(alike)
+        self._send_anchors([c for c in published if isinstance(c.typed, AnchorIntent)])
+
+    def _grouped(self, candidates: Sequence[Candidate]) -> Iterator[list[_Bound]]:
+        """Yields what goes into one transaction each: neighbours only, so that the order is the outbox's."""
+        batch: list[_Bound] = []
+        for candidate in candidates:
+            bound = None if isinstance(candidate.typed, AnchorIntent) else self._bind(candidate)
             if bound is None:
                 continue
-            # Only neighbours go together, so that the outbox's order is the chain's order.
             if batch and (len(batch) == MAX_BATCH or not bound.can_be_batched):
-                self._try(batch)
+                yield batch
                 batch = []
             if bound.can_be_batched:
                 batch.append(bound)
             else:
-                self._try([bound])
+                yield [bound]
         if batch:
-            self._try(batch)
-        self._send_anchors([c for c in published if isinstance(c.typed, AnchorIntent)])
+            yield batch
 
     def _publish(self, candidate: Candidate) -> bool:
         try:
@@ -289,32 +308,33 @@ class _Delivery:
                 is_new = False
         return is_new
 
-    def _try(self, batch: Sequence[_Bound]) -> None:
-        """Sends operations in one transaction, without those that the contract would refuse."""
-        whole = batch[0] if len(batch) == 1 else _together(batch)
-        try:
-            gas = self._transactions.estimate(whole.operation)
-        except Reverted as reverted:
-            if len(batch) == 1:
-                self._refuse(whole, reverted)
-                return
-            accepted = [bound for bound in batch if self._would_pass(bound)]
-            if len(accepted) < len(batch):
-                if accepted:
-                    self._try(accepted)
-            else:
-                for bound in accepted:
-                    self._try([bound])
-            return
-        self._transactions.dispatch(whole.entries, whole.operation, gas, whole.details)
+    def _try(self, groups: Sequence[Sequence[_Bound]]) -> None:
+        """Sends each group in one transaction, without those operations that the contract would refuse."""
+        wholes = [_together(group) for group in groups]
+        found = self._transactions.estimates([whole.operation for whole in wholes])
+        self._transactions.dispatch([
+            Tried(whole.entries, whole.operation, gas, whole.details)
+            for whole, gas in zip(wholes, found, strict=True)
+            if not isinstance(gas, Reverted)
+        ])  # fmt: skip
+        for group, gas in zip(groups, found, strict=True):
+            if isinstance(gas, Reverted):
+                self._judge(group, gas)
 
-    def _would_pass(self, bound: _Bound) -> bool:
-        try:
-            self._transactions.estimate(bound.operation)
-        except Reverted as reverted:
-            self._refuse(bound, reverted)
-            return False
-        return True
+    def _judge(self, group: Sequence[_Bound], reverted: Reverted) -> None:
+        """Finds out which operations of a refused transaction are to blame, and sends the others."""
+        if len(group) == 1:
+            self._refuse(group[0], reverted)
+            return
+        found = self._transactions.estimates([bound.operation for bound in group])
+        accepted = []
+        for bound, gas in zip(group, found, strict=True):
+            if isinstance(gas, Reverted):
+                self._refuse(bound, gas)
+            else:
+                accepted.append(bound)
+        if accepted:
+            self._try([accepted] if len(accepted) < len(group) else [[bound] for bound in accepted])
 
     def _refuse(self, bound: _Bound, reverted: Reverted) -> None:
         error = explain(reverted.data, self._resolver.names, doing=_doing(bound))
@@ -337,10 +357,12 @@ class _Delivery:
         anchor = replace(operation, root=group.root, leaves=group.leaves)
         bound = _Bound(tuple(group.candidates), anchor, group.details)
         if self._is_new(bound):
-            self._try([bound])
+            self._try([[bound]])
 
 
 def _together(batch: Sequence[_Bound]) -> _Bound:
+    if len(batch) == 1:
+        return batch[0]
     return _Bound(
         tuple(candidate for bound in batch for candidate in bound.candidates),
         tuple(bound.operation for bound in batch if isinstance(bound.operation, Transition)),

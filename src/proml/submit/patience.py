@@ -10,6 +10,7 @@ from proml.errors import NotAvailable, UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from proml.asking import Question
     from proml.ports import Block, Clock, Fees, Finality, Ledger, Log, LogQuery, Receipt
 
 T = TypeVar("T")
@@ -119,6 +120,14 @@ class PatientLedger:
     def transaction_input(self, transaction_hash: bytes) -> bytes | None:
         """Returns a mined transaction's call data."""
         return self._try(lambda: self._ledger.transaction_input(transaction_hash))
+
+    def together(self, questions: Sequence[Question]) -> Sequence[object]:
+        """Answers questions, all at once; what alone was not answered is asked again with patience."""
+        answers = self._try(lambda: self._ledger.together(questions))
+        return [
+            question.ask(self) if isinstance(answer, UnreachableError) else answer
+            for question, answer in zip(questions, answers, strict=True)
+        ]
 
     def close(self) -> None:
         """Closes the ledger."""

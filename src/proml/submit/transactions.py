@@ -6,9 +6,11 @@ the same bytes. A transaction of which the chain has nothing is signed anew only
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from proml.asking import estimates, receipts, send_all
 from proml.core.calls import encode_call
 from proml.core.digest import keccak256
 from proml.core.refusal import explain
@@ -17,7 +19,7 @@ from proml.ports import Receipt, Reverted, UnsignedTransaction
 from proml.submit.book import nonce_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from proml.core.operation import Operation, Relayed
     from proml.core.refusal import Names
@@ -31,13 +33,58 @@ GAS_MARGIN_PERCENT = 20
 """Between the estimate and the block, other members' transactions may make ours dearer by a slot or two."""
 
 
+_AGAIN_S = 15.0
+"""How long a client that took a transaction is believed to have it still."""
+_LOOK_AGAIN_S = 2.0
+"""How long a block that was looked through is not looked through a third time: some clients are late with receipts."""
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An operation that the contract would take now.
+
+    Attributes:
+        entries: What it fulfils, all of them.
+        operation: Bound to heads and rules.
+        gas: Its gas limit.
+        details: What is to be remembered with entries, by number.
+    """
+
+    entries: tuple[Entry, ...]
+    operation: Operation | Relayed
+    gas: int
+    details: Mapping[int, Mapping[str, object]]
+
+
+class HandedIn:
+    """Which transactions this process handed in, and when, so that one which waits is not handed in every second."""
+
+    def __init__(self) -> None:
+        self._when_ns: dict[bytes, int] = {}
+
+    def note(self, digest: bytes, now_ns: int) -> None:
+        """Remembers that a client has just taken it."""
+        self._when_ns[digest] = now_ns
+
+    def is_recent(self, digest: bytes, now_ns: int) -> bool:
+        """Tells whether a client took it a short while ago."""
+        when_ns = self._when_ns.get(digest)
+        return when_ns is not None and 0 <= now_ns - when_ns < _AGAIN_S * _NS
+
+    def keep(self, digests: Collection[bytes]) -> None:
+        """Forgets all others."""
+        self._when_ns = {digest: when for digest, when in self._when_ns.items() if digest in digests}
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The contract that is spoken to."""
+    """The contract that is spoken to, and what this process handed in there."""
 
     chain_id: int
     contract: str
     names: Names
+    handed: HandedIn
 
 
 class Transactions:
@@ -57,80 +104,74 @@ class Transactions:
         self._signer = signer
         self._clock = clock
         self._place = place
+        self._handed = place.handed
         self._races = 0
+        self._looked: list[tuple[bytes, int]] = []  # through which block and when, the last two times
 
-    def estimate(self, operation: Operation | Relayed) -> int:
-        """Returns gas that suffices; raises Reverted if the contract would refuse the operation now."""
-        gas = self._ledger.estimate_gas(self._signer.address, self._place.contract, encode_call(operation))
-        return gas + gas * GAS_MARGIN_PERCENT // 100
+    def estimates(self, operations: Sequence[Operation | Relayed]) -> list[int | Reverted]:
+        """Returns for each operation gas that suffices now, or how the contract would refuse it.
 
-    def dispatch(
-        self,
-        entries: Sequence[Entry],
-        operation: Operation | Relayed,
-        gas: int,
-        details: Mapping[int, Mapping[str, object]],
-    ) -> None:
-        """Signs an operation, writes it ahead, and hands it in.
+        Raises:
+            UnreachableError: The ledger does not answer.
+        """
+        data = [encode_call(operation) for operation in operations]
+        found = estimates(self._ledger, self._signer.address, self._place.contract, data)
+        return [_with_margin(one) for one in found]
 
-        Args:
-            entries: What it fulfils, all of them.
-            operation: Bound to heads and rules.
-            gas: Its gas limit.
-            details: What is to be remembered with entries, by number.
+    def dispatch(self, tried: Sequence[Tried]) -> None:
+        """Signs operations in their order, writes all of them ahead, and hands them in.
 
         Raises:
             UnreachableError: The ledger does not answer; the entries are stored as sent, and go again next time.
         """
-        nonce = self._next_nonce()
-        raw = self._signer.sign_transaction(
-            UnsignedTransaction(
-                chain_id=self._place.chain_id,
-                nonce=nonce,
-                to=self._place.contract,
-                data=encode_call(operation),
-                gas=gas,
-                fees=self._ledger.fees(),
+        if not tried:
+            return
+        fees = self._ledger.fees()
+        signed: dict[bytes, list[Entry]] = {}
+        for one, nonce in zip(tried, self._free_nonces(), strict=False):
+            raw = self._signer.sign_transaction(
+                UnsignedTransaction(
+                    chain_id=self._place.chain_id,
+                    nonce=nonce,
+                    to=self._place.contract,
+                    data=encode_call(one.operation),
+                    gas=one.gas,
+                    fees=fees,
+                )
             )
-        )
-        digest = keccak256(raw)
-        written = [
-            replace(
-                entry,
-                state="sent",
-                # One copy is enough: entries of one transaction are found by its hash.
-                raw_transaction=b"" if position else raw,
-                transaction_hash=digest,
-                attempts=entry.attempts + 1,
-                error="",
-                detail={**entry.detail, **details.get(entry.number, {}), "signed": True, "nonce": nonce},
-            )
-            for position, entry in enumerate(entries)
-        ]
-        self._book.save(*written)
-        self._hand_in(digest, written)
+            signed[keccak256(raw)] = _sent(one, raw, nonce)
+        self._book.save(*(entry for entries in signed.values() for entry in entries))
+        self._hand_in(signed)
 
     def settle(self) -> bool:
         """Brings entries up to what the chain says of their transactions; returns whether anything changed.
 
         A transaction that was in a block and is in none any more (a reorganisation) is handed in again.
         """
+        waiting = self._book.transactions()
+        self._handed.keep(waiting.keys())
+        if not waiting or not self._may_have_changed():
+            return False
         final = self._ledger.finalized()
         changed = False
-        for digest, entries in self._book.transactions().items():
-            receipt = self._ledger.receipt(digest)
+        vanished: dict[bytes, list[Entry]] = {}
+        for (digest, entries), receipt in zip(waiting.items(), receipts(self._ledger, waiting), strict=True):
             if receipt is not None:
                 changed |= self._take(receipt, entries, is_final=receipt.block_number <= final)
             elif entries[0].state == "confirmed":
-                self._vanish(digest, entries)
-                changed = True
-        return changed
+                vanished[digest] = [_vanished(entry) for entry in entries]
+        if vanished:
+            self._book.save(*(entry for entries in vanished.values() for entry in entries))
+            self._hand_in(vanished)
+        return changed or bool(vanished)
 
     def resend(self) -> None:
-        """Hands in again what the chain has nothing of, in the order of nonces."""
-        for digest, entries in self._book.transactions().items():
-            if entries[0].state == "sent":
-                self._hand_in(digest, entries)
+        """Hands in again what the chain has nothing of, in the order of nonces, unless that was done just now."""
+        now = self._clock.now_ns()
+        self._hand_in({
+            digest: entries for digest, entries in self._book.transactions().items()
+            if entries[0].state == "sent" and not self._handed.is_recent(digest, now)
+        })  # fmt: skip
 
     def confirm(self, entry: Entry, transaction_hash: bytes) -> bool:
         """Marks an entry whose effect was found on chain; returns False if the chain lost it again meanwhile."""
@@ -143,36 +184,58 @@ class Transactions:
 
     # -------------------------------------------------------------------------------------------------- internal
 
-    def _next_nonce(self) -> int:
-        taken = {nonce_of(e) for entries in self._book.transactions().values() for e in entries if e.state == "sent"}
-        nonce = self._ledger.nonce(self._signer.address)
-        while nonce in taken:
-            nonce += 1
-        return nonce
+    def _may_have_changed(self) -> bool:
+        """Tells whether there is a block that was not looked through twice, or not for a while."""
+        now, newest = self._clock.now_ns(), self._ledger.newest().hash
+        known = [when for block, when in self._looked if block == newest]
+        if len(known) > 1 and now - known[-1] < _LOOK_AGAIN_S * _NS:
+            return False
+        self._looked = [*self._looked[-1:], (newest, now)]
+        return True
 
-    def _hand_in(self, digest: bytes, entries: Sequence[Entry]) -> None:
-        raw = next((entry.raw_transaction for entry in entries if entry.raw_transaction), b"")
-        if not raw:
-            self._sign_anew(digest, entries)
-            return
-        try:
-            self._ledger.send(raw)
-        except ConflictError:
-            if self._ledger.receipt(digest) is None:
-                self._races += 1
-                if self._races > _MAX_RACES:
-                    raise ConflictError(
-                        f"Another program sends transactions for {self._signer.address} at the same time: it took the "
-                        f"nonce {_MAX_RACES} times. What is not on chain is safe in the outbox.",
-                        hint="Use an identity of its own (or a session key) for each program.",
-                    ) from None
+    def _free_nonces(self) -> Iterator[int]:
+        taken = {nonce_of(e) for entries in self._book.transactions().values() for e in entries if e.state == "sent"}
+        first = self._ledger.nonce(self._signer.address)
+        return (nonce for nonce in itertools.count(first) if nonce not in taken)
+
+    def _hand_in(self, transactions: Mapping[bytes, Sequence[Entry]]) -> None:
+        """Hands in signed transactions, in their order; raises the first error when all were tried."""
+        known: dict[bytes, bytes] = {}
+        for digest, entries in transactions.items():
+            raw = next((entry.raw_transaction for entry in entries if entry.raw_transaction), b"")
+            if raw:
+                known[digest] = raw
+            else:
                 self._sign_anew(digest, entries)
-        except UnreachableError:
-            raise
-        except ProMLError as error:
-            # The node takes nothing from this account as it is (no funds, fees too low): that is no fault of the entry.
+        errors: list[ProMLError] = []
+        for digest, answer in zip(known, send_all(self._ledger, known.values()), strict=True):
+            if isinstance(answer, ProMLError):
+                error = self._not_taken(digest, transactions[digest], answer)
+                errors += [error] if error is not None else []
+            else:
+                self._handed.note(digest, self._clock.now_ns())
+        if errors:
+            raise errors[0]
+
+    def _not_taken(self, digest: bytes, entries: Sequence[Entry], error: ProMLError) -> ProMLError | None:
+        """Does what follows from a refusal to take a transaction; returns the error that is to be raised, if any."""
+        if isinstance(error, UnreachableError):
+            return error
+        if not isinstance(error, ConflictError):
+            # The node takes nothing from this account as it is (no funds, fees too low): no fault of the entry.
             self._book.save(*(replace(entry, error=str(error)) for entry in entries))
-            raise
+            return error
+        if self._ledger.receipt(digest) is not None:
+            return None
+        self._races += 1
+        if self._races > _MAX_RACES:
+            return ConflictError(
+                f"Another program sends transactions for {self._signer.address} at the same time: it took the "
+                f"nonce {_MAX_RACES} times. What is not on chain is safe in the outbox.",
+                hint="Use an identity of its own (or a session key) for each program.",
+            )
+        self._sign_anew(digest, entries)
+        return None
 
     def _sign_anew(self, digest: bytes, entries: Sequence[Entry]) -> None:
         lost = "Another transaction of the account took its nonce, so it is signed again."
@@ -189,22 +252,6 @@ class Transactions:
                 for entry in entries
             )
         )
-
-    def _vanish(self, digest: bytes, entries: Sequence[Entry]) -> None:
-        gone = [
-            replace(
-                entry,
-                state="sent",
-                block_number=-1,
-                block_hash=b"",
-                gas_used=0,
-                confirmed_ns=0,
-                error="Its block was replaced by another (reorganisation); it was handed in again.",
-            )
-            for entry in entries
-        ]
-        self._book.save(*gone)
-        self._hand_in(digest, gone)
 
     def _take(self, receipt: Receipt, entries: Sequence[Entry], *, is_final: bool) -> bool:
         if not receipt.succeeded:
@@ -262,6 +309,43 @@ class Transactions:
         return RefusedError(
             f"The contract reverted {where}, and would not now.", hint="Try again with `proml sync --rebase`."
         )
+
+
+def _with_margin(found: int | ProMLError) -> int | Reverted:
+    if isinstance(found, int):
+        return found + found * GAS_MARGIN_PERCENT // 100
+    if isinstance(found, Reverted):
+        return found
+    raise found
+
+
+def _sent(tried: Tried, raw: bytes, nonce: int) -> list[Entry]:
+    """Returns the entries of a transaction as they are written ahead."""
+    return [
+        replace(
+            entry,
+            state="sent",
+            # One copy is enough: entries of one transaction are found by its hash.
+            raw_transaction=b"" if position else raw,
+            transaction_hash=keccak256(raw),
+            attempts=entry.attempts + 1,
+            error="",
+            detail={**entry.detail, **tried.details.get(entry.number, {}), "signed": True, "nonce": nonce},
+        )
+        for position, entry in enumerate(tried.entries)
+    ]
+
+
+def _vanished(entry: Entry) -> Entry:
+    return replace(
+        entry,
+        state="sent",
+        block_number=-1,
+        block_hash=b"",
+        gas_used=0,
+        confirmed_ns=0,
+        error="Its block was replaced by another (reorganisation); it was handed in again.",
+    )
 
 
 MAX_REBINDS = 20

@@ -21,6 +21,7 @@ from proml.adapters.embedded.reading import (
     next_nonce,
 )
 from proml.adapters.embedded.storing import insert_block, insert_genesis
+from proml.asking import one_by_one
 from proml.core.words import address_bytes
 from proml.errors import ConfigError, ProMLError, UsageError
 from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, Receipt
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from proml.adapters.embedded.machine import Machine
+    from proml.asking import Question
 
 _NANOSECONDS = 1_000_000_000
 # Random chain ids are larger than any public chain's and small enough for JavaScript and for wallets.
@@ -211,6 +213,10 @@ class EmbeddedLedger:
         """Returns a transaction's call data, or None if it is in no block."""
         with self._file.reading() as connection:
             return find_input(connection, transaction_hash)
+
+    def together(self, questions: Sequence[Question]) -> Sequence[object]:
+        """Answers questions one by one: there is no way to save."""
+        return one_by_one(self, questions)
 
     def close(self) -> None:
         """Releases the file; safe to call twice."""

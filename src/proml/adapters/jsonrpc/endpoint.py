@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proml.adapters.jsonrpc.transport import (
     Limits,
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
     from proml.ports import Clock
 
+T = TypeVar("T")
+
 _ATTEMPTS_WHEN_THROTTLED = 4
+_MOST_CALLS = 100  # in one message: what hosted end points take
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 5.0
 # How much of a node's own words is repeated in ours.
@@ -92,6 +96,23 @@ class EndPoints:
             RpcError: The node answered with an error.
             UnreachableError: No end point answered; :class:`TooLarge` or :class:`TimedOut` if asking for less may help.
         """
+        return self._first_that_answers(lambda: self._ask(method, parameters))
+
+    def request_all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Returns the results of methods, or the RpcError of each, from the first end point that answers.
+
+        Many go in one message (JSON-RPC 2.0, section 6). One that an end point does not take is asked call by call.
+
+        Raises:
+            UnreachableError: No end point answered.
+        """
+        found: list[Any] = []
+        for start in range(0, len(calls), _MOST_CALLS):
+            some = calls[start : start + _MOST_CALLS]
+            found += self._first_that_answers(partial(self._ask_all, some))
+        return found
+
+    def _first_that_answers(self, step: Callable[[], T]) -> T:
         with self._lock:
             if self._closed:
                 raise UnreachableError("the ledger was closed", hint="Open it again.")
@@ -99,7 +120,7 @@ class EndPoints:
             for _ in self._ways:
                 try:
                     self._check_chain()
-                    return self._ask(method, parameters)
+                    return step()
                 except (TooLarge, TimedOut) as error:
                     if len(self._ways) == 1:
                         raise
@@ -136,23 +157,56 @@ class EndPoints:
         return self._ask(method, parameters)
 
     def _ask(self, method: str, parameters: Sequence[Any]) -> Any:
-        where, transport = self._ways[self._current]
         number = next(self._ids)
-        message = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}).encode()
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+        return _result(self._exchange(message), number, self.where)
+
+    def _ask_all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        numbers = [next(self._ids) for _ in calls]
+        answer = self._exchange([
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+            for number, (method, parameters) in zip(numbers, calls, strict=True)
+        ])  # fmt: skip
+        envelopes = _envelopes(answer)
+        if envelopes is None:
+            return [_or_error(partial(self._ask, method, parameters)) for method, parameters in calls]
+        return [_or_error(partial(_result, envelopes.get(number, answer), number, self.where)) for number in numbers]
+
+    def _exchange(self, message: object) -> bytes:
+        where, transport = self._ways[self._current]
+        data = json.dumps(message).encode()
         for attempt in range(_ATTEMPTS_WHEN_THROTTLED):
             try:
-                return _result(transport.exchange(message), number, where)
+                return transport.exchange(data)
             except Throttled as throttled:
                 if attempt == _ATTEMPTS_WHEN_THROTTLED - 1:
                     raise
                 self._clock.sleep(min(max(throttled.wait_s, _FIRST_WAIT_S * 2**attempt), _LONGEST_WAIT_S))
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError(f"the last attempt at {where} returns or raises")
 
 
-def _result(answer: bytes, number: int, where: str) -> Any:
+def _or_error(step: Callable[[], Any]) -> Any:
+    try:
+        return step()
+    except RpcError as error:
+        return error
+
+
+def _envelopes(answer: bytes) -> dict[int, Any] | None:
+    """Returns the answers to a batch by their numbers; None if this is no list, so that batches are not taken."""
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, list):
+        return None
+    return {one["id"]: one for one in found if isinstance(one, dict) and isinstance(one.get("id"), int)}
+
+
+def _result(answer: bytes | dict[str, Any], number: int, where: str) -> Any:
     """Returns the result in an answer; raises RpcError for an error, UnreachableError for what is neither."""
     try:
-        envelope = json.loads(answer)
+        envelope = answer if isinstance(answer, dict) else json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise _malformed(answer, where) from error
     if not isinstance(envelope, dict):
@@ -171,7 +225,8 @@ def _result(answer: bytes, number: int, where: str) -> Any:
     return envelope["result"]
 
 
-def _malformed(answer: bytes, where: str) -> UnreachableError:
+def _malformed(answer: bytes | dict[str, Any], where: str) -> UnreachableError:
+    answer = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     shown = answer[:_SHOWN_CHARACTERS].decode(errors="replace")
     return UnreachableError(
         f"expected a JSON-RPC answer from {where}, found {len(answer)} bytes that are none: {shown!r}",

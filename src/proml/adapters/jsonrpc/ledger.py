@@ -13,11 +13,13 @@ from proml.adapters.jsonrpc.refusals import asks_for_less, is_invalid, is_known,
 from proml.adapters.jsonrpc.transport import Limits, TimedOut, TooLarge
 from proml.core.digest import keccak256
 from proml.core.words import address_bytes, checksum_address
-from proml.errors import ConflictError, UnreachableError, UsageError
+from proml.errors import ConflictError, ProMLError, UnreachableError, UsageError
 from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from proml.asking import Question
 
 _DEFAULT_LIMITS = Limits(timeout_s=30.0, answer_bytes=64 * 2**20)
 # What go-ethereum takes per position of a topics filter.
@@ -177,20 +179,12 @@ class JsonRpcLedger:
             if is_known(error) or self._has_transaction(transaction_hash):
                 return transaction_hash
             _refuse(error)
-        read = self._reader("eth_sendRawTransaction")
-        if read.hash(value) != transaction_hash:
-            read.fail(f"the transaction's hash 0x{transaction_hash.hex()}", value)
-        return transaction_hash
+        return self._sent(transaction_hash, value)
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """Returns the receipt, or None while the transaction is in no block of the canonical chain."""
         value, read = self._ask("eth_getTransactionReceipt", _hex(transaction_hash))
-        if value is None or read.object(value).get("blockHash") is None:
-            return None
-        receipt = read.receipt(value)
-        if receipt.transaction_hash != transaction_hash:
-            read.fail(f"the receipt of 0x{transaction_hash.hex()}", receipt.transaction_hash.hex())
-        return receipt
+        return _receipt(read, transaction_hash, value)
 
     def logs(self, query: LogQuery) -> Sequence[Log]:
         """Returns the matching logs of the canonical chain in chain order.
@@ -222,6 +216,11 @@ class JsonRpcLedger:
             read.fail(f"the transaction 0x{transaction_hash.hex()}", value.get("hash"))
         return read.data(value.get("input"))
 
+    def together(self, questions: Sequence[Question]) -> Sequence[object]:
+        """Answers questions in their order, many in one exchange."""
+        outcomes = self._end_points.request_all([_request(question) for question in questions])
+        return [self._answer(question, outcome) for question, outcome in zip(questions, outcomes, strict=True)]
+
     def close(self) -> None:
         """Drops the connections; safe to call twice."""
         self._end_points.close()
@@ -247,6 +246,31 @@ class JsonRpcLedger:
             if reverted is not None:
                 raise reverted from error
             raise error.unexpected(method) from error
+
+    def _answer(self, question: Question, value: Any) -> object:
+        if isinstance(value, RpcError):
+            reverted = revert_of(value) if question.method in ("call", "estimate_gas") else None
+            # Asked by itself, there are the meanings of all other refusals.
+            return reverted or question.ask(self)
+        first: Any = question.arguments[0]
+        try:
+            match question.method:
+                case "call":
+                    return self._reader("eth_call").data(value)
+                case "estimate_gas":
+                    return self._reader("eth_estimateGas").quantity(value)
+                case "receipt":
+                    return _receipt(self._reader("eth_getTransactionReceipt"), first, value)
+                case "send":
+                    return self._sent(keccak256(first), value)
+        except ProMLError as error:
+            return error
+
+    def _sent(self, transaction_hash: bytes, value: Any) -> bytes:
+        read = self._reader("eth_sendRawTransaction")
+        if read.hash(value) != transaction_hash:
+            read.fail(f"the transaction's hash 0x{transaction_hash.hex()}", value)
+        return transaction_hash
 
     def _gas_price(self) -> int:
         value, read = self._ask("eth_gasPrice")
@@ -325,6 +349,31 @@ def _refuse(error: RpcError) -> NoReturn:
             hint="Check the chain id, the gas, and the account's balance where gas costs something.",
         ) from error
     raise error.unexpected("eth_sendRawTransaction") from error
+
+
+def _request(question: Question) -> tuple[str, Sequence[Any]]:
+    """Returns the method and parameters that ask a question of :meth:`JsonRpcLedger.together`."""
+    arguments: Any = question.arguments
+    match question.method:
+        case "call":
+            to, data = arguments
+            return "eth_call", ({"to": _address(to), "data": _hex(data)}, "latest")
+        case "estimate_gas":
+            sender, to, data = arguments
+            return "eth_estimateGas", ({"from": _address(sender), "to": _address(to), "data": _hex(data)},)
+        case "receipt":
+            return "eth_getTransactionReceipt", (_hex(arguments[0]),)
+        case "send":
+            return "eth_sendRawTransaction", (_hex(arguments[0]),)
+
+
+def _receipt(read: Reader, transaction_hash: bytes, value: Any) -> Receipt | None:
+    if value is None or read.object(value).get("blockHash") is None:
+        return None
+    receipt = read.receipt(value)
+    if receipt.transaction_hash != transaction_hash:
+        read.fail(f"the receipt of 0x{transaction_hash.hex()}", receipt.transaction_hash.hex())
+    return receipt
 
 
 def _matches(log: Log, query: LogQuery) -> bool:

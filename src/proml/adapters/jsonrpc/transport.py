@@ -344,7 +344,7 @@ def _is_whole(answer: bytearray) -> bool:
     """Tells whether an IPC answer is complete: most clients end it with a line end, some with nothing."""
     if answer.endswith(b"\n"):
         return True
-    if not answer.endswith(b"}"):
+    if not answer.endswith((b"}", b"]")):
         return False
     try:
         json.loads(answer)
