@@ -13,10 +13,15 @@ import os
 import re
 import tempfile
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proml.errors import ConfigError, LocalStorageError, UsageError
+from proml.places import PlaceSettings, read_places, to_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DOT_FOLDER = ".proml"
 SAMPLE_S = 10.0
@@ -47,6 +52,7 @@ class Config:
         ledger: URL of the ledger, instead of those of the workspace file; empty to use those.
         node: URL of a node that sends for this folder; empty to send from here.
         run: How `proml run` observes commands.
+        places: Where content can be, by name.
     """
 
     identity: str = ""
@@ -54,6 +60,7 @@ class Config:
     ledger: str = ""
     node: str = ""
     run: RunSettings = RunSettings()
+    places: Mapping[str, PlaceSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,26 @@ class Folder:
     def node_token_file(self) -> Path:
         """The token of the node: of the one that runs here, or of the one that sends for this folder."""
         return self.dot / "node-token"
+
+    @property
+    def places_folder(self) -> Path:
+        """Tokens and certificates of other participants' nodes."""
+        return self.dot / "places"
+
+    @property
+    def sharing_file(self) -> Path:
+        """What this participant shares, and with whom."""
+        return self.dot / "sharing.sqlite"
+
+    @property
+    def content_folder(self) -> Path:
+        """Content that other participants placed here."""
+        return self.dot / "content"
+
+    @property
+    def shards_folder(self) -> Path:
+        """Lists of shards of contents that were at hand once."""
+        return self.dot / "shards"
 
     @property
     def runs_folder(self) -> Path:
@@ -171,6 +198,7 @@ def read_config(folder: Folder) -> Config:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct or delete that line.") from error
     run = _read_run(values.pop("run", {}), path, text)
+    places = read_places(values.pop("places", {}), f"{path}, line {_line_of('places', text)}")
     known = {field.name: field.default for field in fields(Config)}
     for key, value in values.items():
         where = f"{path}, line {_line_of(key, text)}"
@@ -184,7 +212,7 @@ def read_config(folder: Folder) -> Config:
                 f"{where}: {key} must be a string in quotes; found {type(value).__name__} {value!r}.",
                 hint=f'Write for example {key} = "{known[key] or "…"}".',
             )
-    config = Config(**values, run=run)
+    config = Config(**values, run=run, places=places)
     if not config.workspace or "\0" in config.workspace:
         raise ConfigError(
             f"{path}, line {_line_of('workspace', text)}: workspace must name a file; found {config.workspace!r}.",
@@ -303,6 +331,7 @@ def _read_text(path: Path) -> str:
 
 def _without_empty(config: Config) -> dict[str, object]:
     values: dict[str, object] = {key: value for key, value in asdict(config).items() if value}
+    values["places"] = to_table(config.places)
     default = asdict(RunSettings())
     values["run"] = {key: value for key, value in asdict(config.run).items() if value != default[key]}
     return {key: value for key, value in values.items() if value}

@@ -158,10 +158,11 @@ def _write_durably(path: Path, data: bytes) -> None:
         raise
     # The names themselves have to be on disk too: the document's, and those of folders just made.
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
-# Where one write is all or nothing already, and where renaming means copying.
-_OBJECT_STORES = frozenset({"abfs", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"})
+OBJECT_STORES = frozenset({"abfs", "adl", "az", "gcs", "gs", "oci", "oss", "s3", "s3a"})
+"""Where a write is all or nothing already, and where renaming means copying."""
+_WHOLE_WRITES = OBJECT_STORES | {"memory"}
 _LOCAL = frozenset({"file", "local"})
 
 
@@ -64,9 +65,9 @@ class FsspecStore:
     def __init__(
         self, url: str, *, max_bytes: int = DEFAULT_MAX_BYTES, options: Mapping[str, Any] | None = None
     ) -> None:
-        self.name = _without_password(url)
+        self.name = without_password(url)
         self._max_bytes = max_bytes
-        self._files, self._root = self._open(url, dict(options or {}))
+        self._files, self._root = open_url(url, dict(options or {}))
         protocol = self._files.protocol
         self._protocols = frozenset([protocol] if isinstance(protocol, str) else protocol)
 
@@ -123,7 +124,7 @@ class FsspecStore:
     def _write(self, path: str, data: bytes) -> None:
         folder = path.rpartition("/")[0]
         self._files.makedirs(folder, exist_ok=True)
-        if self._protocols & _OBJECT_STORES:
+        if self._protocols & _WHOLE_WRITES:
             self._files.pipe_file(path, data)
             return
         unfinished = f"{folder}/.unfinished-{secrets.token_hex(8)}"
@@ -138,30 +139,6 @@ class FsspecStore:
             with contextlib.suppress(Exception):
                 self._files.rm_file(unfinished)
             raise
-
-    def _open(self, url: str, options: dict[str, Any]) -> tuple[Any, str]:
-        try:
-            import fsspec  # noqa: PLC0415 - 40 ms to import, and an optional dependency
-        except ImportError as missing:
-            raise MissingExtra(
-                f"The store {self.name} needs the Python package fsspec, which is not installed.",
-                hint="Install it with `pip install 'proml[ledger]'`.",
-            ) from missing
-        try:
-            files, root = fsspec.core.url_to_fs(url, **options)  # type: ignore[no-untyped-call]
-        except ImportError as missing:
-            raise MissingExtra(
-                f"The store {self.name} needs a Python package that is not installed: {missing}.",
-                hint="Install the package that the message names.",
-            ) from missing
-        except (ValueError, TypeError) as wrong:
-            raise ConfigError(
-                f"{self.name!r} is not the URL of a store: {wrong}.",
-                hint="Name a folder, or a URL such as file:///srv/store or s3://bucket/folder.",
-            ) from wrong
-        except Exception as failure:
-            raise self._unreachable(failure) from failure
-        return files, str(root)
 
     @contextlib.contextmanager
     def _errors_in_words(self, digest: bytes) -> Iterator[None]:
@@ -186,13 +163,51 @@ class FsspecStore:
             raise self._unreachable(failure) from failure
 
     def _unreachable(self, failure: Exception) -> UnreachableError:
-        return UnreachableError(
-            f"The store {self.name} does not answer: {type(failure).__name__}: {failure}. Nothing recorded was lost.",
-            hint="Check the URL, its credentials and the network; `proml sync` tries again.",
-        )
+        return _does_not_answer(self.name, failure)
 
 
-def _without_password(url: str) -> str:
+def open_url(url: str, options: dict[str, Any]) -> tuple[Any, str]:
+    """Returns fsspec's file system for a URL, and the root in it.
+
+    Raises:
+        ConfigError: The URL is of no known kind.
+        MissingExtra: fsspec, or the package that this kind of URL needs, is not installed.
+        UnreachableError: It does not answer.
+    """
+    name = without_password(url)
+    try:
+        import fsspec  # noqa: PLC0415 - 40 ms to import, and an optional dependency
+    except ImportError as missing:
+        raise MissingExtra(
+            f"The store {name} needs the Python package fsspec, which is not installed.",
+            hint="Install it with `pip install 'proml[ledger]'`.",
+        ) from missing
+    try:
+        files, root = fsspec.core.url_to_fs(url, **options)  # type: ignore[no-untyped-call]
+    except ImportError as missing:
+        raise MissingExtra(
+            f"The store {name} needs a Python package that is not installed: {missing}.",
+            hint="Install the package that the message names.",
+        ) from missing
+    except (ValueError, TypeError) as wrong:
+        raise ConfigError(
+            f"{name!r} is not the URL of a store: {wrong}.",
+            hint="Name a folder, or a URL such as file:///srv/store or s3://bucket/folder.",
+        ) from wrong
+    except Exception as failure:
+        raise _does_not_answer(name, failure) from failure
+    return files, str(root)
+
+
+def _does_not_answer(name: str, failure: Exception) -> UnreachableError:
+    return UnreachableError(
+        f"The store {name} does not answer: {type(failure).__name__}: {failure}. Nothing recorded was lost.",
+        hint="Check the URL, its credentials and the network; `proml sync` tries again.",
+    )
+
+
+def without_password(url: str) -> str:
+    """Returns a URL as it may be shown."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url

@@ -14,6 +14,8 @@ from proml.errors import InvalidRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from proml.core.canonical import JSON
+
 SHARD_BYTES = 1_000_000_000
 """Length of a shard where nobody says otherwise: the default of ``model_signing``."""
 
@@ -51,6 +53,17 @@ class StatedShards:
     algorithm: Algorithm
     shard_bytes: int
     shards: tuple[Shard, ...]
+
+    def to_json(self) -> dict[str, JSON]:
+        """Returns the predicate that :func:`parse_shards` reads."""
+        marked = f"{self.algorithm}-sharded-{self.shard_bytes}"
+        return {
+            "serialization": {"method": "shards", "hash_type": self.algorithm, "shard_size": self.shard_bytes},
+            "resources": [
+                {"name": f"{one.name}:{one.start}:{one.end}", "algorithm": marked, "digest": one.digest.hex()}
+                for one in self.shards
+            ],
+        }
 
 
 def spans(size_bytes: int, shard_bytes: int) -> Iterator[tuple[int, int]]:
