@@ -52,8 +52,22 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "import": (("--format", "dvc", "nothing"), 2),
     "verify": (("facts", "a"), 0),
     "diff": (("facts@1", "facts@1"), 0),
+    "content push": (("facts", "a", "--to", "./json-place"), 0),
+    "content fetch": (("facts", "-o", "json-fetched", "--from", "./json-place"), 0),
+    "content replicate": (("facts", "a", "--copies", "1", "--to", "./json-place"), 0),
+    "content list": (("facts",), 0),
+    "content check": (("facts", "--at", "./json-place"), 0),
+    "content share": (("facts", "a"), 0),
+    "content shared": ((), 0),
+    "content unshare": (("facts",), 0),
+    "content place add": (("place", "./json-place"), 0),
+    "content place list": ((), 0),
+    "content place remove": (("nowhere",), 2),
     "sync": ((), 0),
     "node": (("--listen", "nowhere"), 2),
+    "node token new": (("peer",), 0),
+    "node token list": ((), 0),
+    "node token revoke": (("peer",), 0),
     "consortium keys": (("json-participant",), 0),
     "consortium new": (("nothing.toml",), 2),
     "consortium start": (("nowhere",), 2),
@@ -84,6 +98,8 @@ def commands(group: click.Group, path: str = "") -> Iterator[str]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield path + name
             yield from commands(command, f"{path}{name} ")
         else:
             yield path + name

@@ -5,23 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from proml.cli import output
-from proml.cli.group import command
+from proml.cli.group import Group, Lazy
+from proml.cli.session import Session
 from proml.errors import UsageError
 
-if TYPE_CHECKING:
-    from proml.cli.session import Session
 
-
-@command(
+@click.group(
     "node",
+    cls=Group,
+    invoke_without_command=True,
+    lazy={"token": Lazy("proml.cli.token:token", "Who may read the content shared here, and place some.")},
     examples="""
         proml node
         proml node --listen 0.0.0.0:8700 --tls-cert node.crt --tls-key node.key
+        proml node token new clinic
     """,
 )
 @click.option("--listen", default="127.0.0.1:8700", show_default=True, metavar="HOST:PORT", help="Where it answers.")
@@ -29,12 +30,21 @@ if TYPE_CHECKING:
               help="How often it looks for a new block; a twentieth of the block period by default.")  # fmt: skip
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate, for HTTPS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key.")
-def node(session: Session, *, listen: str, every_s: float | None, tls_cert: Path | None, tls_key: Path | None) -> None:
+@click.pass_context
+def node(
+    context: click.Context, *, listen: str, every_s: float | None, tls_cert: Path | None, tls_key: Path | None
+) -> None:
     """Run this participant's node: send what waits, follow the chain, take records in from other hosts, answer queries.
 
     Runs until SIGTERM or Ctrl-C. Who has the token in .proml/node-token may have its identity record in its name, and
-    read everything: give it to your own training hosts only (`proml init --node URL --token-file FILE`).
+    read everything: give it to your own training hosts only (`proml init --node URL --token-file FILE`). Other
+    participants get tokens of their own, for the content that you share.
     """
+    if context.invoked_subcommand is None:
+        _run(context.ensure_object(Session), listen, every_s, tls_cert, tls_key)
+
+
+def _run(session: Session, listen: str, every_s: float | None, tls_cert: Path | None, tls_key: Path | None) -> None:
     from proml.node.opening import open_node  # noqa: PLC0415 - takes long to import
 
     if (tls_cert is None) != (tls_key is None):

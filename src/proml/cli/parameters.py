@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proml.core.finality import Finality
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_UNITS_BYTES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _MEMBER = "ORG:ROLE+ROLE[:FILE_OR_ADDRESS]"
 
 
@@ -29,6 +30,21 @@ class Duration(click.ParamType[int]):
         if found is None:
             self.fail(f"expected a time such as 90s, 30m, 12h, 7d or 2w; found {value!r}.", param, ctx)
         return int(found[1]) * _UNITS_S[found[2]]
+
+
+class Size(click.ParamType[int]):
+    """A length such as ``500M``, ``100G`` or ``2T``, in powers of 1,000; in bytes."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Returns bytes."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,14})([kMGT]?)B?", str(value), re.ASCII)
+        if found is None:
+            self.fail(f"expected a size such as 500M, 100G or 2T; found {value!r}.", param, ctx)
+        return int(found[1]) * _UNITS_BYTES[found[2]]
 
 
 class FinalityType(click.ParamType["Finality"]):

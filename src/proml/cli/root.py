@@ -23,6 +23,7 @@ COMMANDS = {
     "lineage": Lazy("proml.cli.lineage:lineage", "Where an artefact comes from, what came of it."),
     "verify": Lazy("proml.cli.verify:verify", "Check that files or an artefact are what was agreed."),
     "diff": Lazy("proml.cli.diff:diff", "What changed between two versions."),
+    "content": Lazy("proml.cli.content:content", "Push, fetch, replicate and check the bytes of versions."),
     "sync": Lazy("proml.cli.sync:sync", "Send the outbox and follow the chain."),
     "node": Lazy("proml.cli.node:node", "The participant's daemon: sends, follows, takes records in, answers."),
     "consortium": Lazy("proml.cli.consortium:consortium", "A network of the participants' own clients."),

@@ -10,6 +10,8 @@
 | ``GET /v1/entries/N`` | what became of one |
 | ``POST /v1/messages`` | takes a member's signed message in, for relaying; answers ``{"entry": number}`` |
 
+Content, for peers, is in :mod:`proml.node.content_api`.
+
 Errors are ``{"error": {"type", "message", "hint"}}`` with 400 (malformed), 401, 404, 409 (refused, conflict), 413, 503.
 """
 
@@ -38,10 +40,11 @@ from proml.errors import (
     UsageError,
     VerificationError,
 )
+from proml.node.answers import error_answer, refusal
 from proml.node.service import MAX_DOCUMENT_BYTES, intent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -51,7 +54,6 @@ if TYPE_CHECKING:
 
 _MAX_JSON_BYTES = 16 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_RETRY_S = "5"
 _STATUS: tuple[tuple[type[ProMLError], HTTPStatus], ...] = (
     (NotAvailable, HTTPStatus.NOT_FOUND),
     (UnknownName, HTTPStatus.NOT_FOUND),
@@ -68,12 +70,13 @@ class _TooLarge(UsageError):
     """A request's body is larger than the limit."""
 
 
-def make_app(service: Service, token: str) -> Starlette:
+def make_app(service: Service, token: str, others: Sequence[Route] = ()) -> Starlette:
     """Returns the ASGI application.
 
     Args:
         service: What answers.
         token: What ``Authorization: Bearer`` has to say.
+        others: Routes that guard themselves.
     """
     expected = f"Bearer {token}".encode()
 
@@ -81,14 +84,14 @@ def make_app(service: Service, token: str) -> Starlette:
         async def guard(request: Request) -> Response:
             given = request.headers.get("authorization", "").encode()
             if not hmac.compare_digest(given, expected):
-                return _error(HTTPStatus.UNAUTHORIZED, "Unauthorized", "expected the node's token.", _TOKEN_HINT)
+                return error_answer(HTTPStatus.UNAUTHORIZED, "Unauthorized", "expected the node's token.", _TOKEN_HINT)
             try:
                 return await handler(request)
             except _TooLarge as error:
-                return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error)
+                return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error)
             except ProMLError as error:
                 status = next((code for kind, code in _STATUS if isinstance(error, kind)), None)
-                return _refusal(status or HTTPStatus.INTERNAL_SERVER_ERROR, error)
+                return refusal(status or HTTPStatus.INTERNAL_SERVER_ERROR, error)
 
         return guard
 
@@ -102,6 +105,7 @@ def make_app(service: Service, token: str) -> Starlette:
         Route("/v1/intents", guarded(endpoints.intents), methods=["POST"]),
         Route("/v1/entries/{number:int}", guarded(endpoints.entry)),
         Route("/v1/messages", guarded(endpoints.messages), methods=["POST"]),
+        *others,
     ]
     return Starlette(routes=routes)
 
@@ -175,14 +179,3 @@ def _hex(value: object) -> str:
     if isinstance(value, bytes):
         return f"0x{value.hex()}"
     raise TypeError(f"expected a JSON value, found {type(value).__name__}")
-
-
-def _refusal(status: HTTPStatus, error: ProMLError) -> Response:
-    return _error(status, type(error).__name__, error.message, error.hint)
-
-
-def _error(status: HTTPStatus, kind: str, message: str, hint: str) -> Response:
-    headers = {"Retry-After": _RETRY_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"error": {"type": kind, "message": message, "hint": hint}}, status, headers)

@@ -12,6 +12,8 @@ import uvicorn
 from proml.config import write_atomically
 from proml.errors import UsageError
 from proml.node.api import make_app
+from proml.node.content_api import content_routes
+from proml.node.content_service import ContentService
 from proml.node.service import Service
 from proml.node.worker import Worker
 
@@ -45,7 +47,8 @@ class NodeServer:
         self.identity = participant.identity.name
         self.token_file = participant.folder.node_token_file
         self._worker = Worker(for_worker, every_s=every_s, tell=tell)
-        self._app = make_app(Service(participant, self._worker), token_of(self.token_file))
+        routes = content_routes(ContentService(participant.folder))
+        self._app = make_app(Service(participant, self._worker), token_of(self.token_file), routes)
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
 

@@ -1,0 +1,116 @@
+"""Says which adapter serves which place of content, and opens it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proml.adapters.content_folder import FolderContents
+from proml.adapters.content_shared import SharedContents
+from proml.adapters.sharing_sqlite import SqliteSharing
+from proml.errors import ConfigError, UnknownName
+from proml.places import PlaceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from proml.contents import Contents
+    from proml.wiring import Participant
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_NODE = ("http:", "https:")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that is open.
+
+    Attributes:
+        name: Its name in the configuration, or the path or URL that was given.
+        contents: What is there.
+    """
+
+    name: str
+    contents: Contents
+
+
+def open_places(participant: Participant, words: Sequence[str] = (), *, stores: bool = False) -> list[Place]:
+    """Opens places.
+
+    Args:
+        participant: Whose configuration names them.
+        words: Names in the configuration, paths or URLs; none are all of the configuration.
+        stores: Without words, also open the stores of records, to read content that somebody put there.
+
+    Raises:
+        UnknownName: A word is none of them.
+        ConfigError: A place's settings cannot be used.
+        MissingExtra: The package that its kind needs is not installed.
+    """
+    if words:
+        return [open_place(participant, word) for word in dict.fromkeys(words)]
+    places = participant.config.places
+    opened = [open_place(participant, name) for name in places]
+    if stores:
+        known = {settings.url for settings in places.values()}
+        # Records behind http(s) are files that a web server has; content behind http(s) is at a node.
+        others = [url for url in participant.workspace.stores if url not in known and not url.startswith(_NODE)]
+        opened += [Place(url, _open(participant, PlaceSettings(url))) for url in others]
+    return opened
+
+
+def open_place(participant: Participant, word: str) -> Place:
+    """Opens one place, as :func:`open_places`."""
+    places = participant.config.places
+    if word in places:
+        return Place(word, _open(participant, places[word]))
+    if _URL.match(word):
+        return Place(word, _open(participant, PlaceSettings(word)))
+    if "/" in word or word.startswith("."):
+        return Place(word, FolderContents(word))
+    raise UnknownName(
+        f"there is no place {word!r}; known: {', '.join(places) or 'none'}.",
+        hint="Make it known with `proml content place add NAME URL`; write a folder as ./NAME.",
+    )
+
+
+def open_sharing(participant: Participant) -> SqliteSharing:
+    """Opens what this participant shares, and with whom."""
+    return SqliteSharing(participant.folder.sharing_file)
+
+
+def open_own(participant: Participant) -> list[Contents]:
+    """Opens what is in this working folder already: shared from it, or placed here by others."""
+    folder = participant.folder
+    if not folder.sharing_file.exists():
+        return []
+    return [SharedContents(open_sharing(participant), FolderContents(folder.content_folder), str(folder.root))]
+
+
+def _open(participant: Participant, settings: PlaceSettings) -> Contents:
+    url, base = settings.url, participant.folder.dot
+    if not _URL.match(url):
+        return FolderContents(participant.folder.root / url)
+    if url.startswith("file://"):
+        return FolderContents(url.removeprefix("file://"))
+    if url.startswith(_NODE):
+        from proml.adapters.content_node import NodeContents  # noqa: PLC0415 - opened when used
+
+        ca_file = base / settings.ca_file if settings.ca_file else None
+        return NodeContents(url, _read_token(base, settings), ca_file)
+    from proml.adapters.content_fsspec import FsspecContents  # noqa: PLC0415 - needs an optional package
+
+    return FsspecContents(url, {"endpoint_url": settings.endpoint} if settings.endpoint else {})
+
+
+def _read_token(base: Path, settings: PlaceSettings) -> str:
+    hint = "Ask the node's owner for one, and name it: `proml content place add NAME URL --token-file FILE`."
+    if not settings.token_file:
+        raise ConfigError(f"expected a token for the node {settings.url}, found none.", hint=hint)
+    path = base / settings.token_file
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected the token of {settings.url} in {path}: {error}.", hint=hint) from error
