@@ -71,6 +71,11 @@ yprov:
 	@mkdir -p $(@D)
 	@GOBIN=$(CURDIR)/$(@D) go install -ldflags=-checklinkname=0 github.com/ethereum/go-ethereum/cmd/geth@v$(GETH_VERSION)
 
+# The same with a clock that can be wrong.
+.engines/geth-skewed-$(GETH_VERSION)/geth: tools/skewed-geth
+	@tools/skewed-geth $(GETH_VERSION) $(@D)
+	@touch $@
+
 engines: geth  ## Ethereum clients that the tests start, into .engines
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/anvil-$(ANVIL_VERSION); \
 	else tools/left-out engines "npm is not installed"; fi
@@ -115,7 +120,10 @@ test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
 
 test-network: $(VENV)/.dev geth  ## four organisations on real clients, which are killed and cut off
-	@$(BIN)/python -m pytest tests/network
+	@$(BIN)/python -m pytest tests/network -m 'not long'
+
+test-network-slow: $(VENV)/.dev geth .engines/geth-skewed-$(GETH_VERSION)/geth  ## what takes minutes: four stories at once, a chain that stands still, validators with wrong clocks
+	@$(BIN)/python -m pytest tests/network -m long
 
 test-frameworks: .venv-frameworks/.made  ## the tests with MLflow, DVC, XGBoost, Keras and other frameworks
 	@.venv-frameworks/bin/python -m pytest -n 2 tests/frameworks

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DOT_FOLDER = ".proml"
 SAMPLE_S = 10.0
+STUCK_S = 30.0
 _SIZE_LIMIT = 1 << 20
 
 
@@ -43,6 +44,19 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeSettings:
+    """The table ``[fees]``.
+
+    Attributes:
+        max_gwei: The most that a transaction may offer per unit of gas; None for whatever the chain asks.
+        stuck_s: After how many seconds in no block a transaction is replaced, if it offers too little.
+    """
+
+    max_gwei: float | None = None
+    stuck_s: float = STUCK_S
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What ``.proml/config.toml`` says.
 
@@ -50,16 +64,20 @@ class Config:
         identity: Name of the identity in PROML_HOME that signs here; empty if none was chosen.
         workspace: Workspace file, relative to ``.proml/``.
         ledger: URL of the ledger, instead of those of the workspace file; empty to use those.
+        witness: URL of a second end point that has to say the same as the ledger; empty for none.
         node: URL of a node that sends for this folder; empty to send from here.
         run: How `proml run` observes commands.
+        fees: What gas may cost.
         places: Where content can be, by name.
     """
 
     identity: str = ""
     workspace: str = "workspace.json"
     ledger: str = ""
+    witness: str = ""
     node: str = ""
     run: RunSettings = RunSettings()
+    fees: FeeSettings = FeeSettings()
     places: Mapping[str, PlaceSettings] = field(default_factory=dict)
 
 
@@ -199,6 +217,7 @@ def read_config(folder: Folder) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct or delete that line.") from error
     run = _read_run(values.pop("run", {}), path, text)
     places = read_places(values.pop("places", {}), f"{path}, line {_line_of('places', text)}")
+    fees = _read_fees(values.pop("fees", {}), path, text)
     known = {field.name: field.default for field in fields(Config)}
     for key, value in values.items():
         where = f"{path}, line {_line_of(key, text)}"
@@ -212,7 +231,7 @@ def read_config(folder: Folder) -> Config:
                 f"{where}: {key} must be a string in quotes; found {type(value).__name__} {value!r}.",
                 hint=f'Write for example {key} = "{known[key] or "…"}".',
             )
-    config = Config(**values, run=run, places=places)
+    config = Config(**values, run=run, fees=fees, places=places)
     if not config.workspace or "\0" in config.workspace:
         raise ConfigError(
             f"{path}, line {_line_of('workspace', text)}: workspace must name a file; found {config.workspace!r}.",
@@ -237,6 +256,19 @@ def _read_run(table: object, path: Path, text: str) -> RunSettings:
             hint="Write sample_s = 10, for example, or 0 to sample nothing.",
         )
     return RunSettings(tuple(ignore), float(sample_s))
+
+
+def _read_fees(table: object, path: Path, text: str) -> FeeSettings:
+    given: dict[str, object] = table if isinstance(table, dict) else {"": table}
+    for name, value in given.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+        if name not in ("max_gwei", "stuck_s") or not is_number:
+            raise ConfigError(
+                f"{path}, line {_line_of(name or 'fees', text)}: expected a table fees with numbers max_gwei and "
+                f"stuck_s; found {str(table)[:80]!a}.",
+                hint="Write [fees] and below it, for example: max_gwei = 30.",
+            )
+    return FeeSettings(**{name: float(str(value)) for name, value in given.items()})
 
 
 def write_config(folder: Folder, config: Config) -> None:
@@ -334,6 +366,7 @@ def _without_empty(config: Config) -> dict[str, object]:
     values["places"] = to_table(config.places)
     default = asdict(RunSettings())
     values["run"] = {key: value for key, value in asdict(config.run).items() if value != default[key]}
+    values["fees"] = {key: value for key, value in asdict(config.fees).items() if value not in (None, STUCK_S)}
     return {key: value for key, value in values.items() if value}
 
 

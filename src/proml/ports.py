@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from proml.core.finality import Finality as Finality  # noqa: PLC0414, TC001 - of the ledger's port
+from proml.core.header import Header as Header  # noqa: PLC0414, TC001 - of the evidence's port
 from proml.core.intent import Intent as Intent  # noqa: PLC0414, TC001 - of the outbox's port, kept with its kinds
-from proml.errors import ProMLError
+from proml.errors import ProMLError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -89,15 +90,25 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What a transaction has to offer per unit of gas, in wei (EIP-1559)."""
+    """What a transaction offers per unit of gas, in wei (EIP-1559).
+
+    Attributes:
+        is_legacy: Whether the chain knows only a gas price (before London); both numbers are that price then.
+    """
 
     max_fee: int
     max_priority_fee: int
+    is_legacy: bool = False
+
+    @property
+    def least(self) -> int:
+        """Of fees that a ledger asks for, ``2 x base fee + tip``: what the newest block would have taken."""
+        return (self.max_fee + self.max_priority_fee + 1) // 2
 
 
 @dataclass(frozen=True, slots=True)
 class UnsignedTransaction:
-    """An EIP-1559 transaction before its signature; ``to`` is None to create a contract."""
+    """A transaction before its signature, of EIP-1559 or older; ``to`` is None to create a contract."""
 
     chain_id: int
     nonce: int
@@ -118,6 +129,20 @@ class Reverted(ProMLError):
     def __init__(self, data: bytes) -> None:
         super().__init__(f"the contract reverted with 0x{data.hex()}")
         self.data = data
+
+
+class NotTaken(UnreachableError):
+    """A client does not take a transaction into its pool as things are: it is full, or others offer more.
+
+    Args:
+        message: What happened.
+        hint: What to do.
+        is_too_cheap: Whether an offer of more would help.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", is_too_cheap: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_too_cheap = is_too_cheap
 
 
 class Ledger(Protocol):
@@ -183,6 +208,7 @@ class Ledger(Protocol):
 
         Raises:
             ConflictError: Another transaction of the account has this nonce.
+            NotTaken: The pool is full, or others offer more.
             UnreachableError: No answer.
         """
         ...
@@ -215,6 +241,38 @@ class Ledger(Protocol):
         ...
 
 
+# ------------------------------------------------------------------------------------------------------- evidence
+
+
+class Evidence(Protocol):
+    """What makes an end point's answers provable: headers, and what their roots commit to."""
+
+    @property
+    def where(self) -> str:
+        """Which end point it is, without secrets."""
+        ...
+
+    def headers(self, first: int, last: int) -> Iterator[Header]:
+        """Yields headers in order, each with its hash computed anew.
+
+        Raises:
+            VerificationError: A header is missing, has another number, or its members do not make its hash.
+        """
+        ...
+
+    def may_hold(self, header: Header, address: str) -> bool:
+        """Tells whether a block may have logs of a contract; never wrong when it says no."""
+        ...
+
+    def receipts(self, header: Header) -> Sequence[Receipt]:
+        """Returns a block's receipts, proved against the header's roots, transactions' hashes included.
+
+        Raises:
+            VerificationError: They do not make the roots.
+        """
+        ...
+
+
 # --------------------------------------------------------------------------------------------------------- signer
 
 
@@ -227,7 +285,11 @@ class Signer(Protocol):
         ...
 
     def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
-        """Returns the signed raw transaction (EIP-2718 envelope)."""
+        """Returns the signed raw transaction (EIP-2718 envelope, or a legacy one)."""
+        ...
+
+    def reprice(self, raw_transaction: bytes, fees: Fees) -> bytes:
+        """Returns a raw transaction of this account with other fees and all else as it was, signed anew."""
         ...
 
     def sign_hash(self, digest: bytes) -> bytes:

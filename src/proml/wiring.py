@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from proml.config import Config, Folder, find_folder, home, read_config
+from proml.core.finality import Finality
 from proml.errors import ConfigError, IdentityError, MissingExtra
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from proml.core.finality import Finality
     from proml.core.message_file import Message
     from proml.core.workspace_file import WorkspaceFile
     from proml.identity import Identities, Identity
     from proml.index.follow import Progress
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
-    from proml.ports import Clock, IssuedMessages, Ledger, Node, Outbox, Signer, Store
+    from proml.ports import Clock, Evidence, IssuedMessages, Ledger, Node, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
     from proml.submit.deliver import Channel, Wait
+    from proml.submit.fees import FeePolicy
     from proml.submit.intents import Desk
     from proml.submit.report import DeliveryReport
     from proml.submit.transactions import HandedIn
@@ -85,11 +86,38 @@ class Participant:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger: PROML_LEDGER, the configured one, or those of the workspace file in their order."""
+        ledger = open_ledger(
+            self.ledger_urls,
+            base=self.folder.dot,
+            finality=self.workspace.finality,
+            witness=os.environ.get("PROML_WITNESS") or self.config.witness,
+        )
+        self._close.append(ledger.close)
+        return ledger
+
+    @property
+    def ledger_urls(self) -> list[str]:
+        """Where the ledger is, in the order of preference."""
         chosen = os.environ.get("PROML_LEDGER") or self.config.ledger
-        urls = [chosen] if chosen else list(self.workspace.ledgers)
+        return [chosen] if chosen else list(self.workspace.ledgers)
+
+    def another_ledger(self, urls: str | list[str]) -> Ledger:
+        """Opens an end point of the workspace's chain, whether it is the one in use or another; closed with this."""
         ledger = open_ledger(urls, base=self.folder.dot, finality=self.workspace.finality)
         self._close.append(ledger.close)
         return ledger
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """What proves the ledger's answers; None for an embedded one, which is a file of one's own."""
+        if any(url.startswith(_EMBEDDED) for url in self.ledger_urls):
+            return None
+        need("trie")
+        from proml.adapters.jsonrpc.evidence import JsonRpcEvidence  # noqa: PLC0415 - opened when used
+
+        evidence = JsonRpcEvidence(self.ledger_urls)
+        self._close.append(evidence.close)
+        return evidence
 
     @cached_property
     def identities(self) -> Identities:
@@ -209,6 +237,7 @@ class Participant:
     def channel(self) -> Channel:
         """What a delivery speaks to; unlocks the key."""
         from proml.submit.deliver import Channel  # noqa: PLC0415 - as above
+        from proml.submit.patience import Patience  # noqa: PLC0415 - as above
 
         return Channel(
             ledger=self.ledger,
@@ -220,7 +249,21 @@ class Participant:
             stores=self.shared_stores,
             clock=self.clock,
             handed=self._handed,
+            patience=Patience(stuck_s=self.config.fees.stuck_s),
+            fees=self.fees,
         )
+
+    @property
+    def fees(self) -> FeePolicy:
+        """What gas may cost: PROML_MAX_GWEI or the setting; raises ConfigError."""
+        from proml.submit.fees import FeePolicy  # noqa: PLC0415 - as above
+
+        given = os.environ.get("PROML_MAX_GWEI", "")
+        try:
+            gwei = float(given) if given else self.config.fees.max_gwei
+            return FeePolicy(None if gwei is None else round(gwei * 10**9))
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(f"expected a number in PROML_MAX_GWEI, found {given[:40]!a}.") from error
 
     def deliver(
         self, numbers: Collection[int] | None = None, *, wait: Wait = "included", progress: Sending | None = None
@@ -304,7 +347,12 @@ def read_token(folder: Folder) -> str:
 
 
 def open_ledger(
-    urls: str | list[str], *, base: Path | None = None, create: bool = False, finality: Finality | None = None
+    urls: str | list[str],
+    *,
+    base: Path | None = None,
+    create: bool = False,
+    finality: Finality | None = None,
+    witness: str = "",
 ) -> Ledger:
     """Opens a ledger.
 
@@ -314,6 +362,7 @@ def open_ledger(
         base: Folder that a relative path starts from; the current one by default.
         create: Make an embedded chain that does not exist.
         finality: When its blocks are final; None is what the ledger itself says. An embedded one decides itself.
+        witness: URL of a second end point that has to say the same; empty for none. An embedded one has none.
 
     Raises:
         ConfigError: No URL, or none of a kind that is known.
@@ -335,9 +384,10 @@ def open_ledger(
             f"{unknown[0]!r} is not the URL of a ledger; expected embedded:PATH, http(s)://…, ws(s)://… or ipc:/PATH.",
             hint="Correct PROML_LEDGER, .proml/config.toml or the workspace file.",
         )
-    from proml.adapters.jsonrpc import JsonRpcLedger  # noqa: PLC0415 - takes long to import
+    from proml.adapters.jsonrpc import JsonRpcLedger, WitnessedLedger  # noqa: PLC0415 - takes long to import
 
-    return JsonRpcLedger(given) if finality is None else JsonRpcLedger(given, finality=finality)
+    rule = finality or Finality("tag")
+    return WitnessedLedger(given, witness, finality=rule) if witness else JsonRpcLedger(given, finality=rule)
 
 
 def open_identities() -> Identities:

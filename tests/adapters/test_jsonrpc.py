@@ -20,7 +20,7 @@ from proml.adapters.jsonrpc.transport import Limits, without_secrets
 from proml.asking import Question
 from proml.core.digest import keccak256
 from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
-from proml.ports import Fees, Finality, LogQuery, Reverted
+from proml.ports import Fees, Finality, LogQuery, NotTaken, Reverted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -471,11 +471,26 @@ def test_a_transaction_that_can_never_be_taken_is_a_usage_error(
         ledger.send(RAW_TRANSACTION)
 
 
-def test_a_full_pool_leaves_the_transaction_to_be_sent_later(node: LyingNode, ledger: JsonRpcLedger) -> None:
-    node.answers["eth_sendRawTransaction"] = Refusal(-32000, "txpool is full")
+@pytest.mark.parametrize(
+    ("message", "is_too_cheap"),
+    [
+        ("txpool is full", False),
+        ("account limit exceeded", False),
+        ("future transaction tries to replace pending", False),
+        ("transaction underpriced: tip needed 10, tip permitted 1", True),
+        ("max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1, baseFee: 7", True),
+        ("Gas price below configured minimum gas price", True),
+        ("FeeTooLow, EffectivePriorityFeePerGas too low 1 < 2", True),
+    ],
+)
+def test_a_full_pool_or_a_dear_one_leaves_the_transaction_to_be_sent_later(
+    node: LyingNode, ledger: JsonRpcLedger, message: str, *, is_too_cheap: bool
+) -> None:
+    node.answers["eth_sendRawTransaction"] = Refusal(-32000, message)
     node.answers["eth_getTransactionByHash"] = None
-    with pytest.raises(UnreachableError):
+    with pytest.raises(NotTaken, match=message[:9]) as refused:
         ledger.send(RAW_TRANSACTION)
+    assert refused.value.is_too_cheap == is_too_cheap
 
 
 def test_a_node_that_names_another_hash_is_not_believed(node: LyingNode, ledger: JsonRpcLedger) -> None:
@@ -577,7 +592,7 @@ def test_a_client_that_suggests_no_tip_is_asked_for_its_price(node: LyingNode, l
 def test_a_chain_before_london_has_one_price(node: LyingNode, ledger: JsonRpcLedger) -> None:
     node.answers["eth_getBlockByNumber"] = block(12)
     node.answers["eth_gasPrice"] = "0x69"
-    assert ledger.fees() == Fees(105, 105)
+    assert ledger.fees() == Fees(105, 105, is_legacy=True)
 
 
 def test_a_base_fee_of_zero_means_no_fees_whatever_tip_is_suggested(node: LyingNode, ledger: JsonRpcLedger) -> None:
@@ -657,6 +672,7 @@ def test_opening_asks_nothing_and_loads_no_client_library(node: LyingNode) -> No
     program = f"""
 import sys
 from proml.adapters.jsonrpc import JsonRpcLedger
+from proml.adapters.jsonrpc.endpoint import EndPoints, RpcError
 JsonRpcLedger({node.url!r})
 assert not {{"web3", "eth", "eth_account", "eth_utils", "requests", "aiohttp", "websockets"}} & set(sys.modules)
 """

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from proml.adapters.keystore import KeystoreSigner, read_keystore, write_keystore
 from proml.adapters.local_signer import LocalSigner, recover_address
 from proml.adapters.new_file import write_new_file
+from proml.adapters.transaction_bytes import decode_signed
 from proml.core.words import checksum_address
 from proml.errors import IdentityError, LocalStorageError, VerificationError
 from proml.ports import Fees, UnsignedTransaction
@@ -109,6 +111,38 @@ def test_a_signed_transaction_is_that_of_eth_account(key: bytes, unsigned: Unsig
         "value": unsigned.value,
     }
     assert LocalSigner(key).sign_transaction(unsigned) == bytes(Account.sign_transaction(theirs, key).raw_transaction)
+
+
+@given(private_keys, transactions, numbers)
+def test_a_legacy_transaction_is_that_of_eth_account(key: bytes, unsigned: UnsignedTransaction, price: int) -> None:
+    legacy = replace(unsigned, fees=Fees(price, price, is_legacy=True))
+    theirs = {
+        "chainId": unsigned.chain_id,
+        "nonce": unsigned.nonce,
+        "to": unsigned.to or b"",
+        "data": unsigned.data,
+        "gas": unsigned.gas,
+        "gasPrice": price,
+        "value": unsigned.value,
+    }
+    assert LocalSigner(key).sign_transaction(legacy) == bytes(Account.sign_transaction(theirs, key).raw_transaction)
+
+
+fees_of_both_kinds = st.builds(Fees, numbers, numbers), numbers.map(lambda price: Fees(price, price, is_legacy=True))
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["EIP-1559", "legacy"])
+@given(private_keys, transactions, st.data())
+def test_a_repriced_transaction_differs_in_its_fees_alone(
+    kind: int, key: bytes, unsigned: UnsignedTransaction, data: st.DataObject
+) -> None:
+    signer = LocalSigner(key)
+    old = replace(unsigned, fees=data.draw(fees_of_both_kinds[kind]))
+    fees = data.draw(fees_of_both_kinds[kind])
+    raw = signer.sign_transaction(old)
+    assert decode_signed(raw) == old
+    assert decode_signed(signer.reprice(raw, fees)) == replace(old, fees=fees)
+    assert signer.reprice(raw, fees) == signer.sign_transaction(replace(old, fees=fees))
 
 
 @pytest.mark.parametrize("size", [55, 56, 255, 256, 65_535, 65_536])

@@ -93,7 +93,7 @@ def said(answer: Answer) -> str:
         (("init", "--workspace", "x", "--name", "y"), "is a working folder already"),
         (("-C", "/no/such/folder", "status"), "is not a folder"),
         (("sync", "--drop", "77"), "77"),
-        (("sync", "--rebase", "1"), "confirmed"),
+        (("sync", "--rebase", "77"), "77"),
         (("completion", "tcsh"), "tcsh"),
         (("act", "facts", "collect", ""), "empty"),
     ],

@@ -6,13 +6,20 @@ Each has the address 10.77.0.N on a network without a way out; everything is rem
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
+import signal
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,10 @@ class Fabric:
                 _run(*self.enter(machine), "ip", *words)
 
     def down(self) -> None:
-        there = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split()
+        there = namespaces()
         for name in [self.namespace(machine) for machine in range(self.size)] + [self.hub]:
             if name in there:
-                _run("ip", "netns", "delete", name)
+                _remove(name)
 
     def _in_hub(self, *words: str) -> None:
         _run("ip", "netns", "exec", self.hub, *words)
@@ -77,12 +84,36 @@ class Fabric:
 @contextlib.contextmanager
 def machines(size: int) -> Iterator[Fabric]:
     """Yields that many machines that reach each other, named after this process."""
-    fabric = Fabric(f"pm{os.getpid()}x", size)
+    _sweep()
+    fabric = Fabric(f"pm{os.getpid()}n{next(_numbers)}x", size)
     try:
         fabric.up()
         yield fabric
     finally:
         fabric.down()
+
+
+def namespaces() -> list[str]:
+    """Returns the names of all namespaces there are."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in listed.splitlines() if line]
+
+
+def _sweep() -> None:
+    """Removes what a run that was killed had to leave behind."""
+    for name in namespaces():
+        found = re.match(r"pm(\d+)n\d+x", name)
+        if found and not Path(f"/proc/{found[1]}").exists():
+            _remove(name)
+
+
+def _remove(name: str) -> None:
+    """Removes a namespace, and ends what still runs in it."""
+    inside = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout.split()
+    for pid in inside:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    _run("ip", "netns", "delete", name)
 
 
 def _run(*words: str) -> None:

@@ -20,10 +20,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.network.fabric import Fabric, machines
 
+from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.adapters.jsonrpc.administration import Administration
+from proml.identity import Identities
+from proml.ports import UnsignedTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from proml.ports import Signer
 
 NAMES = ("clinic", "lab", "developer", "auditor")
 PERIOD_S = 1
@@ -48,6 +53,14 @@ def wanted_geth() -> Path:
     return program
 
 
+def wanted_skewed_geth() -> Path:
+    """Returns the geth whose clock can be wrong, or skips the test where it is missing."""
+    built = sorted((_ROOT / ".engines").glob("geth-skewed-*/geth"))
+    if not built:
+        pytest.skip("a geth with a wrong clock is missing: `make test-network-slow` builds it")
+    return built[-1]
+
+
 @dataclass
 class Member:
     """One organisation: a machine, a client on it, and a person who types commands."""
@@ -58,6 +71,9 @@ class Member:
     root: Path
     geth: Path
     written: list[str] = field(default_factory=list)
+    place: str = "work"
+    clock_s: int = 0
+    """By how much the clock of the commands on this machine is ahead, in seconds."""
 
     @property
     def network(self) -> Path:
@@ -67,13 +83,14 @@ class Member:
     @property
     def work(self) -> Path:
         """Its working folder."""
-        return self.root / f"{self.name}-work"
+        return self.root / f"{self.name}-{self.place}"
 
     def ask(self, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs `proml WORDS --json` on its machine, in its working folder."""
         self.work.mkdir(exist_ok=True)
         chosen = {**self._environment(), **environment}
-        command = [*self.fabric.enter(self.machine), sys.executable, "-m", "proml", *map(str, words)]
+        program = ["-m", "proml"] if not self.clock_s else ["-m", "tests.network.shifted", str(self.clock_s)]
+        command = [*self.fabric.enter(self.machine), sys.executable, *program, *map(str, words)]
         place = command.index("--") if "--" in command else len(command)
         command.insert(place, "--json")
         return subprocess.run(command, cwd=self.work, env=chosen, capture_output=True, text=True, check=False)
@@ -99,11 +116,44 @@ class Member:
         """Sends its client a signal; after a kill waits until the process is gone."""
         pid = self.pid()
         os.kill(pid, number)
-        while number == signal.SIGKILL and _lives(pid):
+        while number == signal.SIGKILL and lives(pid):
             time.sleep(0.02)
 
     def start(self) -> None:
         self("consortium", "start", self.network)
+
+    def restart(self, *changes: tuple[str, str]) -> None:
+        """Stops its client in order and starts it again, with other options: each (old, new) in its start script."""
+        script = self.network / "start.sh"
+        text = script.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        script.write_text(text)
+        self("consortium", "stop", self.network)
+        self.start()
+
+    def beside(self, place: str) -> Member:
+        """Returns the same member in another working folder, of the same workspace."""
+        made = replace(self, place=place, written=[])
+        made("init", "--workspace", self.root / "workspace.json")
+        return made
+
+    @contextlib.contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Runs a Python program on its machine until the end of the block; it says a line when it is ready."""
+        started = subprocess.Popen(
+            [*self.fabric.enter(self.machine), sys.executable, *words],
+            stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=self._environment(),
+        )  # fmt: skip
+        assert started.stdout is not None
+        try:
+            assert started.stdout.readline(), f"{words} ended with {started.wait(10)}"
+            yield started
+        finally:
+            started.kill()
+            started.wait()
+            started.stdout.close()
 
     def host(self) -> Member:
         """Returns a training host on the same machine, with neither client nor key, that hands over to its node."""
@@ -125,19 +175,44 @@ class Member:
 
     def _environment(self) -> dict[str, str]:
         home = str(self.root / f"{self.name}-home")
-        return {"PATH": os.environ["PATH"], "HOME": home, "PROML_GETH": str(self.geth)}
+        return {"PATH": os.environ["PATH"], "HOME": home, "PROML_GETH": str(self.geth), "PYTHONPATH": str(_ROOT)}
 
     def newest(self) -> int:
         """Returns the number of its client's newest block."""
         return int(self.rpc("eth_blockNumber"), 16)
 
     def rpc(self, method: str, *parameters: object) -> Any:
-        """Asks its client over the socket in its folder, which is reached from outside its namespace too."""
-        administration = Administration(str(self.network / "data" / "geth.ipc"))
+        """Asks its client over its socket."""
+        administration = Administration(self.socket)
         try:
             return administration.ask(method, *parameters)
         finally:
             administration.close()
+
+    @property
+    def socket(self) -> str:
+        """Its client's socket, which is reached from outside its namespace too."""
+        return str(self.network / "data" / "geth.ipc")
+
+    @property
+    def signer(self) -> Signer:
+        """Its key."""
+        return Identities(self.root / f"{self.name}-home" / ".proml").unlock(self.name)
+
+    def balance(self, address: str) -> int:
+        """Returns how many coins an account has, as its client knows."""
+        return int(self.rpc("eth_getBalance", address, "latest"), 16)
+
+    def pay(self, addresses: Sequence[str], coins: int) -> None:
+        """Hands in a transaction for each account that gives it coins."""
+        ledger, signer = JsonRpcLedger(self.socket), self.signer
+        try:
+            nonce, fees = ledger.nonce(signer.address), ledger.fees()
+            for number, address in enumerate(addresses, nonce):
+                gift = UnsignedTransaction(ledger.chain_id, number, address, b"", 21_000, fees, value=coins)
+                ledger.send(signer.sign_transaction(gift))
+        finally:
+            ledger.close()
 
 
 @dataclass
@@ -185,7 +260,7 @@ class Consortium:
         """All see the same heads, everything that anybody recorded is there exactly once, and nothing waits."""
         self.settle()
         written = sorted(name for member in self for name in member.written)
-        views = dict(zip(NAMES, self.at_once(lambda member: member("status")), strict=True))
+        views = {member.name: view for member, view in zip(self, self.at_once(_status), strict=True)}
         heads = {
             name: {found["name"]: (found["head"], found["seq"]) for found in view["artefacts"]}
             for name, view in views.items()
@@ -196,9 +271,14 @@ class Consortium:
             assert {seq for _, seq in seen.values()} <= {1}, f"something was recorded twice: {seen}"
             assert not views[name]["outbox"], f"{name}'s outbox: {views[name]['outbox']}"
         self.members[-1]("verify", written[-1], "--final")
+        self.members[-1]("audit")
 
 
-def _lives(pid: int) -> bool:
+def _status(member: Member) -> Any:
+    return member("status")
+
+
+def lives(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
@@ -208,12 +288,12 @@ def _lives(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def consortium(geth: Path) -> Iterator[Consortium]:
-    """Yields four organisations whose clients run and who share a workspace; ends all that it started."""
+def consortium(geth: Path, names: Sequence[str] = NAMES) -> Iterator[Consortium]:
+    """Yields organisations, four by default, whose clients run and who share a workspace; ends all that it started."""
     root = Path(tempfile.mkdtemp(prefix="pmnet-", dir="/tmp"))  # short: a socket's path is in it
     try:
-        with machines(len(NAMES)) as fabric:
-            members = tuple(Member(name, number, fabric, root, geth) for number, name in enumerate(NAMES))
+        with machines(len(names)) as fabric:
+            members = tuple(Member(name, number, fabric, root, geth) for number, name in enumerate(names))
             made = Consortium(fabric, members)
             try:
                 _found(made)
@@ -239,10 +319,10 @@ def _found(made: Consortium) -> None:
     made.at_once(Member.start)
     made.grows()
     roles = ("admin+contributor", "admin+contributor+reviewer", "admin+contributor", "admin+contributor+auditor")
-    named = [f"{m.name}:{r}:{m.root / m.name}.json" for m, r in zip(made.members[1:], roles[1:], strict=True)]
+    named = [f"{m.name}:{r}:{m.root / m.name}.json" for m, r in zip(made.members[1:], roles[1:], strict=False)]
     file = founder.root / "workspace.json"
     founder(
-        "workspace", "new", "--name", "study", "--quorum", 2, "--ledger", "http://127.0.0.1:8545",
+        "workspace", "new", "--name", "study", "--quorum", min(2, len(made.members)), "--ledger", "http://127.0.0.1:8545",
         "--finality", founder("consortium", "status", founder.network)["finality"],
         "--store", founder.root / "store", "--lifecycle", "source", "--member", f"{founder.name}:{roles[0]}",
         *(word for one in named for word in ("--member", one)),

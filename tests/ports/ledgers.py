@@ -150,13 +150,13 @@ class Anvil:
 
 
 @contextlib.contextmanager
-def running_anvil(program: Path, folder: Path, *options: str) -> Iterator[Anvil]:
+def running_anvil(program: Path, folder: Path, *options: str, hardfork: str = "london") -> Iterator[Anvil]:
     """Runs anvil on a free loopback port until the end of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ipc = folder / "anvil.ipc"
-    fixed = ["--hardfork", "london", "--base-fee", "0", "--gas-price", "0", "--accounts", "0", "--quiet"]
+    fixed = ["--hardfork", hardfork, "--base-fee", "0", "--gas-price", "0", "--accounts", "0", "--quiet"]
     process = subprocess.Popen(
         [_binary(program), "--host", "127.0.0.1", "--port", str(port), "--ipc", str(ipc), *fixed, *options],
         stdout=subprocess.DEVNULL,

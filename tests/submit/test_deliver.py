@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -311,6 +312,43 @@ def test_a_refused_entry_stays_refused_until_somebody_decides(sender: Sender, na
     intents_before = sender.entry(number)
     assert sender.deliver().failed == (intents_before,)
     assert "proml register" in intents_before.error
+
+
+def test_an_entry_that_is_on_the_chain_is_found_there_when_it_is_rebased(
+    world: World, sender: Sender, name: str
+) -> None:
+    number = sender.submit(name, "one")
+    sender.deliver()
+    before = sender.entry(number)
+    rebase(sender.outbox, sender.signer.address, number)
+    assert sender.state(number) == "pending"
+    after = sender.deliver().raise_for(number)
+    assert (after.state, after.transaction_hash) == ("confirmed", before.transaction_hash)
+    assert len(history(world, name)) == 1
+
+
+def test_an_entry_that_only_seemed_to_be_on_the_chain_is_sent_when_it_is_rebased(
+    world: World, sender: Sender, name: str
+) -> None:
+    number = sender.submit(name, "one")
+    made_up = sender.entry(number)
+    sender.outbox.update(
+        [
+            replace(
+                made_up,
+                state="confirmed",
+                transaction_hash=b"\x07" * 32,
+                block_number=1,
+                block_hash=b"\x08" * 32,
+                final=True,
+                detail={"signed": True, "nonce": 0},
+            )
+        ]
+    )
+    assert sender.deliver().entries == ()
+    rebase(sender.outbox, sender.signer.address, number)
+    assert sender.deliver().raise_for(number).state == "confirmed"
+    assert len(history(world, name)) == 1
 
 
 def test_a_refused_entry_goes_when_it_is_rebased_after_the_reason_is_gone(sender: Sender, name: str) -> None:

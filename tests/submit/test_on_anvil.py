@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,13 @@ from tests.worlds import World, make_world
 
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.ports import Fees, Finality, UnsignedTransaction
+from proml.submit.deliver import Channel, deliver
+from proml.submit.fees import FeePolicy, TooDear
+from proml.submit.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.engine
 
@@ -130,3 +135,135 @@ def test_what_a_reorganisation_took_back_goes_once_though_another_took_its_nonce
     rival.deliver(only={rival.submit(f"{name}-rival", "takes the nonce")}).raise_for(1)
     sender.deliver().raise_for(number)
     assert len(history(world, name)) == 1
+
+
+# ------------------------------------------------------------------------------------------------ fees and stuck ones
+
+GWEI = 10**9
+COINS = hex(10**21)
+STUCK_AT_ONCE = Patience(tries=1, stuck_s=0.0)
+
+
+@pytest.fixture
+def dear(held_back: Anvil, world: World) -> Iterator[Anvil]:
+    """Anvil, making no block by itself, where the next blocks ask for 10 gwei; everybody has coins."""
+    for signer in world.people.values():
+        held_back.ask("anvil_setBalance", signer.address, COINS)
+    yield held_back
+    held_back.ask("anvil_setNextBlockBaseFeePerGas", "0x0")
+    held_back.ask("evm_mine")
+
+
+def make_dear(anvil: Anvil, wei: int = 10 * GWEI) -> None:
+    anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(wei))
+    anvil.ask("evm_mine")
+
+
+def impatient(sender: Sender, cap: int | None = None) -> Channel:
+    return replace(sender.channel, patience=STUCK_AT_ONCE, fees=FeePolicy(cap))
+
+
+def test_a_transaction_that_offers_too_little_is_replaced_and_lands_once(
+    make_sender: Callable[..., Sender], world: World, dear: Anvil, name: str
+) -> None:
+    sender = make_sender()
+    number = sender.submit(name, "one")
+    sender.deliver(wait=None)
+    cheap = sender.entry(number)
+    make_dear(dear)
+    deliver(impatient(sender), wait=None)
+    replaced = sender.entry(number)
+    assert replaced.detail["replaced"] == ["0x" + cheap.transaction_hash.hex()]
+    assert replaced.detail["nonce"] == cheap.detail["nonce"]
+    assert "replaced by one with up to" in replaced.error
+    dear.ask("evm_mine")
+    (entry,) = deliver(impatient(sender)).entries
+    assert (entry.state, entry.error, entry.transaction_hash) == ("confirmed", "", replaced.transaction_hash)
+    assert len(history(world, name)) == 1
+
+
+def test_if_the_one_that_was_replaced_gets_into_a_block_it_counts_and_nothing_goes_twice(
+    make_sender: Callable[..., Sender], world: World, dear: Anvil, name: str
+) -> None:
+    sender = make_sender()
+    number = sender.submit(name, "one")
+    sender.deliver(wait=None)
+    cheap = sender.entry(number)
+    make_dear(dear)
+    deliver(impatient(sender), wait=None)
+    dear.ask("anvil_dropTransaction", "0x" + sender.entry(number).transaction_hash.hex())
+    dear.ask("anvil_setNextBlockBaseFeePerGas", "0x0")
+    world.ledger.send(cheap.raw_transaction)  # another client had kept it
+    dear.ask("evm_mine")
+    (entry,) = deliver(impatient(sender)).entries
+    assert (entry.state, entry.transaction_hash) == ("confirmed", cheap.transaction_hash)
+    assert len(history(world, name)) == 1
+
+
+def test_a_replacement_keeps_to_what_is_granted_and_says_so(
+    make_sender: Callable[..., Sender], dear: Anvil, name: str
+) -> None:
+    sender = make_sender()
+    number = sender.submit(name, "one")
+    sender.deliver(wait=None)
+    cheap = sender.entry(number)
+    make_dear(dear)
+    deliver(impatient(sender, cap=2 * GWEI), wait=None)
+    entry = sender.entry(number)
+    assert entry.transaction_hash == cheap.transaction_hash
+    assert "what is granted (max_gwei) is too little" in entry.error
+
+
+def test_nothing_is_signed_while_the_chain_asks_more_than_is_granted(
+    make_sender: Callable[..., Sender], dear: Anvil, name: str
+) -> None:
+    make_dear(dear)
+    sender = make_sender()
+    number = sender.submit(name, "one")
+    report = deliver(impatient(sender, cap=2 * GWEI), wait=None)
+    entry = sender.entry(number)
+    assert (entry.state, entry.raw_transaction) == ("pending", b"")
+    assert isinstance(report.errors[number], TooDear)
+    assert "at most 2 gwei is granted" in report.errors[number].message
+    deliver(impatient(sender, cap=50 * GWEI), wait=None)
+    assert sender.state(number) == "sent"
+    dear.ask("evm_mine")
+    deliver(impatient(sender))
+    assert sender.state(number) == "confirmed"
+
+
+def test_a_nonce_that_another_program_left_open_is_filled(
+    make_sender: Callable[..., Sender], world: World, held_back: Anvil, name: str
+) -> None:
+    sender = make_sender()
+    nonce = world.ledger.nonce(sender.signer.address)
+    taken = UnsignedTransaction(world.file.chain_id, nonce, sender.signer.address, b"", 30_000, Fees(0, 0))
+    foreign = world.ledger.send(sender.signer.sign_transaction(taken))
+    number = sender.submit(name, "one")
+    sender.deliver(wait=None)
+    assert sender.entry(number).detail["nonce"] == nonce + 1
+    held_back.ask("anvil_dropTransaction", "0x" + foreign.hex())
+    held_back.ask("evm_mine")
+    sender.deliver(wait=None)
+    assert sender.state(number) == "sent", "it waits for a nonce that nobody uses"
+    deliver(impatient(sender), wait=None)
+    assert "empty transactions took their place" in sender.entry(number).error
+    held_back.ask("evm_mine")
+    deliver(impatient(sender))
+    assert sender.state(number) == "confirmed"
+    assert len(history(world, name)) == 1
+
+
+def test_a_chain_before_london_takes_transactions_with_one_price(tmp_path: Path) -> None:
+    with running_anvil(wanted_anvil(), tmp_path, hardfork="berlin") as old:
+        ledger = JsonRpcLedger(old.url, finality=Finality("depth", 1))
+        assert ledger.fees().is_legacy
+        world = make_world(tmp_path, ledger)
+        sender = Sender(world, tmp_path / "sender")
+        number = sender.submit("rows", "one")
+        sender.deliver()
+        assert sender.state(number) == "confirmed"
+        sent = "0x" + sender.entry(number).transaction_hash.hex()
+        assert old.ask("eth_getTransactionByHash", sent)["type"] == "0x0"
+        ledger.close()
+        world.engine.dispose()

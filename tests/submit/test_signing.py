@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.submit.senders import Away, Cut, CutOff, Sender, SlowLedger, history, registrations
+from tests.submit.senders import Away, Cut, CutOff, Proxy, Sender, SlowLedger, history, registrations
 from tests.worlds import World, single
 
 from proml.adapters.issued_file import IssuedFile
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proml.core.intent import Intent
+    from proml.ports import Block
     from proml.submit.intents import Queued
 
 DAY_S = 86_400
@@ -265,10 +266,32 @@ def test_a_signer_who_lies_about_the_transition_is_found_out(pair: tuple[Sender,
         relay(carrier, lie)
 
 
+class LaterChain(Proxy):
+    """A chain whose newest block is a day old already when it comes."""
+
+    def newest(self) -> Block:
+        block: Block = self.real.newest()
+        return replace(block, timestamp=block.timestamp + DAY_S + 5)
+
+
+def test_a_message_is_sent_from_a_machine_whose_clock_is_ahead(pair: tuple[Sender, Sender], name: str) -> None:
+    author, carrier = pair
+    carrier.clock = Later(carrier.clock, DAY_S + 5)  # type: ignore[assignment]
+    relay(carrier, submitted(author, name, "text").message)
+
+
+def test_a_message_that_a_machine_whose_clock_is_behind_signs_is_valid_as_long_as_it_says(
+    pair: tuple[Sender, Sender], name: str
+) -> None:
+    author, carrier = pair
+    author.clock = Later(author.clock, -2 * DAY_S)  # type: ignore[assignment]
+    relay(carrier, submitted(author, name, "text").message)
+
+
 def test_a_message_that_is_void_is_refused(pair: tuple[Sender, Sender], name: str) -> None:
     author, carrier = pair
     message = submitted(author, name, "text").message
-    carrier.clock = Later(carrier.clock, DAY_S + 5)  # type: ignore[assignment]
+    carrier.ledger = LaterChain(carrier.ledger)
     with pytest.raises(RefusedError) as caught:
         relay(carrier, message)
     assert caught.value.rule == "DeadlinePassed"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from proml.adapters.transaction_bytes import encode_signed, signing_hash
+from proml.adapters.transaction_bytes import decode_signed, encode_signed, signing_hash
 from proml.core.digest import keccak256
 from proml.core.words import checksum_address
 from proml.errors import IdentityError, MissingExtra, VerificationError
@@ -19,7 +20,7 @@ from proml.errors import IdentityError, MissingExtra, VerificationError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from proml.ports import UnsignedTransaction
+    from proml.ports import Fees, UnsignedTransaction
 
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _KEY_BYTES = 32
@@ -71,8 +72,12 @@ class LocalSigner:
         return cast("bytes", self._key.secret)
 
     def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
-        """Returns the signed raw transaction (EIP-2718 envelope of type 2)."""
+        """Returns the signed raw transaction (EIP-2718 envelope of type 2, or a legacy one)."""
         return encode_signed(transaction, self.sign_hash(signing_hash(transaction)))
+
+    def reprice(self, raw_transaction: bytes, fees: Fees) -> bytes:
+        """Returns a raw transaction of this account with other fees and all else as it was, signed anew."""
+        return self.sign_transaction(replace(decode_signed(raw_transaction), fees=fees))
 
     def sign_hash(self, digest: bytes) -> bytes:
         """Returns the 65-byte signature r‖s‖v (v is 27 or 28) over a 32-byte hash.

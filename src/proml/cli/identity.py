@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -138,15 +137,22 @@ def session_key(session: Session, roles: tuple[str, ...], seconds: int, artefact
     from proml.core.name import artefact_id  # noqa: PLC0415 - as above
     from proml.core.operation import ZERO  # noqa: PLC0415 - as above
     from proml.identity import SessionRequest  # noqa: PLC0415 - as above
-    from proml.submit import intents  # noqa: PLC0415 - as above
+    from proml.submit import chain_time, intents  # noqa: PLC0415 - as above
 
     with session.participant() as participant:
         workspace = participant.workspace
+        ahead = chain_time.ahead_s(participant.ledger, participant.clock)
+        if ahead:
+            session.say(
+                f"{output.colour('warning:', 'warn')} this machine's clock is {output.duration(ahead)} ahead of the "
+                "newest block. If the chain is not idle, it is wrong, and the key will be valid for so much longer."
+            )
         member = participant.identity
         scope = artefact_id(workspace.name_key, artefact) if artefact else ZERO
         request = SessionRequest(
             member=member.address, roles=role_bits(roles, workspace.roles), artefact=scope,
-            expires=int(time.time()) + seconds, chain_id=workspace.chain_id, contract=workspace.contract,
+            expires=chain_time.now_s(participant.ledger, participant.clock) + seconds,
+            chain_id=workspace.chain_id, contract=workspace.contract,
         )  # fmt: skip
         name = name or _free_name(participant, f"{member.name}-session")
         grant = participant.identities.new_session(name, request)
@@ -154,7 +160,7 @@ def session_key(session: Session, roles: tuple[str, ...], seconds: int, artefact
         session.facts["identity"] = _document(made)
         sent = send(session, participant, [intents.grant_session(participant.desk, grant).number])
         names = role_names(request.roles, workspace.roles)
-        scope_text = {"roles": names, "artefact": artefact or None, "expires": request.expires}
+        scope_text = {"roles": names, "artefact": artefact or None, "expires": request.expires, "clock_ahead_s": ahead}
         document = {**_document(made), **scope_text, **sent.document}
         lines = [
             f"made session key {output.colour(made.name, 'name')}  {made.address}",

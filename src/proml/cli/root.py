@@ -22,6 +22,7 @@ COMMANDS = {
     "log": Lazy("proml.cli.log:log", "The history of an artefact, newest first."),
     "lineage": Lazy("proml.cli.lineage:lineage", "Where an artefact comes from, what came of it."),
     "verify": Lazy("proml.cli.verify:verify", "Check that files or an artefact are what was agreed."),
+    "audit": Lazy("proml.cli.audit:audit", "Check the whole record: chain, index, outbox, and the end point itself."),
     "diff": Lazy("proml.cli.diff:diff", "What changed between two versions."),
     "content": Lazy("proml.cli.content:content", "Push, fetch, replicate and check the bytes of versions."),
     "sync": Lazy("proml.cli.sync:sync", "Send the outbox and follow the chain."),

@@ -50,7 +50,7 @@ def status(session: Session, name: str | None, *, whole: bool) -> None:
             **view.to_json(),
             "contract": participant.workspace.contract,
             "chain_id": participant.workspace.chain_id,
-            "outbox": [entry_document(entry) for entry in waiting],
+            "outbox": [entry_document(entry, view.position.block_number) for entry in waiting],
             "following": following,
         }
         lines = _one(session, participant, view, waiting) if name else _all(session, participant, view, waiting)
@@ -67,8 +67,20 @@ def _handing_over(session: Session, participant: Participant, node: str, *, whol
     )
 
 
-def entry_document(entry: Entry) -> dict[str, object]:
-    """Returns an outbox entry as JSON-compatible values, without the signed bytes."""
+def level_of(entry: Entry, newest: int) -> str:
+    """Returns how firmly the chain holds an entry: ``final``, ``L@k`` with k blocks on top, or nothing."""
+    if entry.state != "confirmed":
+        return ""
+    return "final" if entry.final else f"L@{max(0, newest - entry.block_number)}"
+
+
+def entry_document(entry: Entry, newest: int = -1) -> dict[str, object]:
+    """Returns an outbox entry as JSON-compatible values, without the signed bytes.
+
+    Args:
+        entry: The entry.
+        newest: Number of the newest block; -1 if it is not known.
+    """
     return {
         "number": entry.number,
         "kind": entry.intent.kind,
@@ -77,6 +89,7 @@ def entry_document(entry: Entry) -> dict[str, object]:
         "state": entry.state,
         "transaction": entry.transaction_hash or None,
         "block": entry.block_number if entry.block_number >= 0 else None,
+        "confirmed": level_of(entry, newest) or None,
         "gas": entry.gas_used or None,
         "attempts": entry.attempts,
         "error": entry.error,

@@ -67,7 +67,7 @@ def sync(  # one option each
             "recovered_runs": list(recovery.closed),
             "runs_at_work": [path.name for path in recovery.at_work],
             "runs_not_closed": [{"run": path.name, "error": error.message} for path, error in recovery.failed],
-            "entries": [entry_document(entry) for entry in report.entries] if report else [],
+            "entries": [entry_document(entry, _block(following)) for entry in report.entries] if report else [],
             "waiting": {str(number): reason for number, reason in report.waiting.items()} if report else {},
             "following": following,
         }
@@ -90,6 +90,11 @@ def _follow(session: Session, participant: Participant, *, rebuild: bool) -> dic
     with output.progress("following the chain", quiet=session.as_json) as advance:
         done = participant.follow(advance, anew=True)
     return {"block": done.last_block, "rebuilt": True}
+
+
+def _block(following: dict[str, object]) -> int:
+    block = following.get("block")
+    return block if isinstance(block, int) else -1
 
 
 def _problem(report: DeliveryReport | None, wait: Wait) -> ProMLError | None:

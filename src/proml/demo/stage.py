@@ -148,13 +148,38 @@ class Stage:
             Surprise: One did not end as it has to; for an attack, because nothing stopped it.
         """
         with ThreadPoolExecutor() as pool:
-            answers = list(pool.map(self._start, commands))
+            answers = list(pool.map(self.start, commands))
         for command, answer in zip(commands, answers, strict=True):
             self._show(command, answer)
 
+    def enter(self, who: Organisation) -> list[str]:  # noqa: ARG002 - one machine here; a network has several
+        """Returns the words that come before a command so that it runs on an organisation's machine."""
+        return []
+
+    def start(self, command: Command) -> Answer:
+        """Runs a command to its end."""
+        who, words = command.who, command.words
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PROML_")},
+            "PROML_HOME": str(who.home),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            **({"PROML_IDENTITY": command.identity} if command.identity else {}),
+        }
+        program = [sys.executable, "-m", "proml"] if words[0] == "proml" else [sys.executable]
+        start = time.perf_counter()
+        run = subprocess.run(  # noqa: S603 - the demonstration's own commands
+            [*self.enter(who), *program, *words[1:]],
+            cwd=who.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return run, (time.perf_counter() - start) * 1000
+
     def ask(self, who: Organisation, *words: str) -> Any:
         """Runs ``proml WORDS --json`` without showing it and returns its answer."""
-        run, _ = self._start(proml(who, *words, "--json"))
+        run, _ = self.start(proml(who, *words, "--json"))
         if run.returncode != 0:
             raise Surprise(f"{who.key}: proml {shlex.join(words)} answered {run.returncode}: {run.stderr.strip()}")
         return json.loads(run.stdout)
@@ -177,18 +202,3 @@ class Stage:
         stopped = exit_code in wanted
         word = OUTCOMES.get(exit_code, "unexpected") if stopped else "NOT STOPPED"
         click.echo(f"      → exit code {exit_code}: {click.style(word, fg='green' if stopped else 'red', bold=True)}")
-
-    def _start(self, command: Command) -> Answer:
-        who, words = command.who, command.words
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PROML_")},
-            "PROML_HOME": str(who.home),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            **({"PROML_IDENTITY": command.identity} if command.identity else {}),
-        }
-        program = [sys.executable, "-m", "proml"] if words[0] == "proml" else [sys.executable]
-        start = time.perf_counter()
-        run = subprocess.run(  # noqa: S603 - the demonstration's own commands
-            [*program, *words[1:]], cwd=who.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        return run, (time.perf_counter() - start) * 1000

@@ -56,12 +56,21 @@ def hand_over(name: str, giver: Organisation, taker: Organisation) -> None:
 def found(stage: Stage, cast: Cast) -> None:
     """Five organisations make keys and found a workspace that no one of them can change alone."""
     stage.heading("Five organisations found a workspace")
-    everyone, (clinic, *others) = list(cast.values()), cast.values()
+    make_keys(stage, cast)
+    found_on(stage, cast, "--ledger", f"embedded:{stage.root / 'ledger.sqlite'}", "--store", str(stage.root / "store"))
+
+
+def make_keys(stage: Stage, cast: Cast) -> None:
+    """Each organisation makes its key, and hands out the public part."""
+    everyone = list(cast.values())
     stage.run(*(proml(who, "id", "new", who.key) for who in everyone))
     stage.run(*(proml(who, "id", "export", who.key, "-o", f"../{who.key}.identity.json") for who in everyone))
+
+
+def found_on(stage: Stage, cast: Cast, *places: str) -> None:
+    """The clinic founds the workspace on a ledger with a store, and the others join."""
+    everyone, (clinic, *others) = list(cast.values()), cast.values()
     members = [word for who in everyone for word in ("--member", f"{who.key}:{who.roles}:../{who.key}.identity.json")]
-    ledger, store = stage.root / "ledger.sqlite", stage.root / "store"
-    places = ("--ledger", f"embedded:{ledger}", "--store", str(store))
     stage.run(proml(clinic, "workspace", "new", "--name", "tumour-study", *members, "--quorum", "3", *places))
     stage.run(proml(clinic, "workspace", "file", "-o", f"../{WORKSPACE}"))
     stage.run(*(proml(who, "init", "--workspace", f"../{WORKSPACE}") for who in others))

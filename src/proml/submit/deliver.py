@@ -18,24 +18,27 @@ from proml.core.digest import format_digest
 from proml.core.intent import AnchorIntent, RegisterIntent, TransitionIntent, documents_of
 from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed, Transition
 from proml.core.refusal import explain
-from proml.errors import NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
+from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
 from proml.ports import Reverted
 from proml.submit import unknown_inputs
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
 from proml.submit.book import Book
 from proml.submit.effects import Effects
+from proml.submit.fees import FeePolicy, TooDear
 from proml.submit.patience import Patience, PatientLedger
 from proml.submit.plan import Candidate, Plan, plan, select
 from proml.submit.publishing import Publisher
+from proml.submit.races import MAX_REBINDS, can_be_bound_anew
 from proml.submit.report import DeliveryReport
-from proml.submit.transactions import MAX_REBINDS, HandedIn, Place, Transactions, Tried, can_be_bound_anew
+from proml.submit.stuck import Terms
+from proml.submit.transactions import HandedIn, Transactions, Tried
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from proml.core.workspace_file import WorkspaceFile
-    from proml.ports import Clock, Entry, Ledger, Outbox, Signer, Store
+    from proml.ports import Clock, Entry, Ledger, Outbox, SenderLock, Signer, Store
     from proml.resolver import Resolver
     from proml.submit.book import Progress
 
@@ -48,7 +51,8 @@ MAX_TOGETHER = 100
 _LOCK_TIMEOUT_S = 30.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 1.0
-_NS = 1_000_000_000
+_RESEND_S = 5.0
+_DECIDED = ("confirmed", "refused", "conflict", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ class Channel:
         resolver: Looks up names, heads, rules and inputs.
         store: The local store, which has the records.
         stores: The workspace's stores, to which records are copied before anything is sent.
-        patience: How often a ledger or store that does not answer is tried.
+        patience: How often a ledger or store that does not answer is tried, and when a transaction is stuck.
         handed: What this process handed in; one for all its deliveries.
+        fees: What is granted per unit of gas.
     """
 
     ledger: Ledger
@@ -74,6 +79,7 @@ class Channel:
     clock: Clock
     patience: Patience = field(default_factory=Patience)
     handed: HandedIn = field(default_factory=HandedIn)
+    fees: FeePolicy = field(default_factory=FeePolicy)
 
 
 def deliver(
@@ -94,15 +100,28 @@ def deliver(
         wait: Until entries are in a block (``included``), until that is final, or not at all (None): entries that
             follow others may then stay pending until the next delivery.
         progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
-        timeout_s: How long to wait for blocks, in seconds, counted from the last block that brought something.
+        timeout_s: How long to wait for blocks, in seconds, counted from the last block that brought something; what is
+            slept is counted, so that a clock which is set meanwhile changes nothing.
 
     Raises:
         UnreachableError: The ledger does not answer; nothing is lost, and the next delivery goes on.
         ConflictError: Another process is sending for this account.
         VerificationError: This is not the chain that the workspace file pins.
     """
-    with channel.outbox.lock_sender(channel.signer.address, timeout_s=_LOCK_TIMEOUT_S):
+    with _lock(channel):
         return _Delivery(channel, only, wait, progress).run(timeout_s)
+
+
+def _lock(channel: Channel) -> SenderLock:
+    """Takes the sender's lock; waits for others as long as they bring the outbox on."""
+    done = channel.outbox.count(*_DECIDED)
+    while True:
+        try:
+            return channel.outbox.lock_sender(channel.signer.address, timeout_s=_LOCK_TIMEOUT_S)
+        except ConflictError:
+            before, done = done, channel.outbox.count(*_DECIDED)
+            if done == before:
+                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +162,12 @@ class _Delivery:
             self._resolver, account, pins.chain_id, pins.contract, self._publisher.registration_record
         )
         self._effects = Effects(self._ledger, pins.contract, pins.first_block, self._resolver, account)
-        place = Place(pins.chain_id, pins.contract, self._resolver.names, channel.handed)
-        self._transactions = Transactions(self._book, self._ledger, channel.signer, self._clock, place)
+        patience, names = channel.patience, self._resolver.names
+        terms = Terms(pins.chain_id, pins.contract, names, channel.fees, stuck_s=patience.stuck_s)
+        self._transactions = Transactions(
+            self._book, self._ledger, channel.signer, self._clock, terms, handed=channel.handed
+        )
+        self._resend_s = min(_RESEND_S, patience.stuck_s)
         self._held: dict[int, str] = {}
         self._tried: dict[int, list[Operation | Relayed]] = {}  # refused, by entry; the next round binds it anew
 
@@ -153,22 +176,24 @@ class _Delivery:
         self._transactions.settle()
         self._transactions.resend()
         self._transactions.settle()
-        deadline, poll = self._deadline(timeout_s), _FIRST_POLL_S
+        waited, resent, poll = 0.0, 0.0, _FIRST_POLL_S
         while True:
             current = plan(self._book.unfinished(), self._book.selected, self._held)
-            if current.ready:
+            if current.ready and not self._transactions.is_held_up:
                 self._send(current.ready)
-            elif not self._has_to_wait() or self._clock.now_ns() >= deadline:
+            elif not self._has_to_wait() or waited >= timeout_s:
                 break
             else:
                 self._clock.sleep(poll)
-                poll = min(2 * poll, _LONGEST_POLL_S)
+                waited, resent, poll = waited + poll, resent + poll, min(2 * poll, _LONGEST_POLL_S)
+                if resent >= self._resend_s:
+                    self._transactions.resend()
+                    resent = 0.0
             if self._transactions.settle():
-                deadline, poll = self._deadline(timeout_s), _FIRST_POLL_S
+                waited, poll = 0.0, _FIRST_POLL_S
+                if self._transactions.is_held_up:
+                    self._transactions.resend()  # a block has made room
         return self._report(current)
-
-    def _deadline(self, timeout_s: float) -> int:
-        return self._clock.now_ns() + round(timeout_s * _NS)
 
     def _has_to_wait(self) -> bool:
         if self._wait is None:
@@ -310,13 +335,20 @@ class _Delivery:
 
     def _try(self, groups: Sequence[Sequence[_Bound]]) -> None:
         """Sends each group in one transaction, without those operations that the contract would refuse."""
+        if self._transactions.is_held_up:
+            return
         wholes = [_together(group) for group in groups]
         found = self._transactions.estimates([whole.operation for whole in wholes])
-        self._transactions.dispatch([
+        tried = [
             Tried(whole.entries, whole.operation, gas, whole.details)
             for whole, gas in zip(wholes, found, strict=True)
             if not isinstance(gas, Reverted)
-        ])  # fmt: skip
+        ]
+        try:
+            self._transactions.dispatch(tried)
+        except TooDear as error:
+            for entry in (entry for one in tried for entry in one.entries):
+                self._hold(entry, error)
         for group, gas in zip(groups, found, strict=True):
             if isinstance(gas, Reverted):
                 self._judge(group, gas)

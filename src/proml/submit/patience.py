@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from proml.errors import NotAvailable, UnreachableError
+from proml.ports import NotTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,19 +25,21 @@ class Patience:
         tries: Number of tries in all, at least 1.
         first_s: Pause after the first, in seconds; each further pause is twice as long.
         longest_s: Longest pause, in seconds.
+        stuck_s: After how many seconds outside a block a transaction counts as stuck, and something is done about it.
     """
 
     tries: int = 4
     first_s: float = 0.25
     longest_s: float = 4.0
+    stuck_s: float = 30.0
 
     def attempt(self, step: Callable[[], T], clock: Clock) -> T:
-        """Returns what the step returns, trying again while it raises UnreachableError (not NotAvailable)."""
+        """Returns what the step returns, trying again while it raises UnreachableError (not NotAvailable, NotTaken)."""
         pause = self.first_s
         for _ in range(self.tries - 1):
             try:
                 return step()
-            except NotAvailable:
+            except (NotAvailable, NotTaken):
                 raise
             except UnreachableError:
                 clock.sleep(min(pause, self.longest_s))
@@ -125,7 +128,7 @@ class PatientLedger:
         """Answers questions, all at once; what alone was not answered is asked again with patience."""
         answers = self._try(lambda: self._ledger.together(questions))
         return [
-            question.ask(self) if isinstance(answer, UnreachableError) else answer
+            question.ask(self) if isinstance(answer, UnreachableError) and not isinstance(answer, NotTaken) else answer
             for question, answer in zip(questions, answers, strict=True)
         ]
 

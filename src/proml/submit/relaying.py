@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from proml.submit.deliver import Channel
     from proml.submit.intents import Desk
 
-_NS = 1_000_000_000
-
 
 def check(channel: Channel, message: Message, recover: Callable[[bytes, bytes], str]) -> None:
     """Checks a message against the workspace and the chain.
@@ -48,7 +46,9 @@ def check(channel: Channel, message: Message, recover: Callable[[bytes, bytes], 
     _check_action(channel, message)
     _check_number(channel, ledger, message)
     relay = message.relayed.relay
-    if channel.clock.now_ns() // _NS > relay.deadline:
+    # By the chain's time, which is what counts: this machine's clock may be wrong. An idle chain's is old; then the
+    # contract has the last word.
+    if ledger.newest().timestamp > relay.deadline:
         raise RefusedError(
             "The deadline of the message has passed.",
             rule="DeadlinePassed",

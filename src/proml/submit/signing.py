@@ -16,6 +16,7 @@ from proml.core.operation import Relay, Relayed, records_of
 from proml.core.refusal import explain
 from proml.errors import UsageError
 from proml.ports import Entry, IssuedMessage, Reverted
+from proml.submit import chain_time
 from proml.submit.bind import Binder
 from proml.submit.patience import PatientLedger
 from proml.submit.publishing import Publisher
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from proml.submit.deliver import Channel
 
 _LOCK_TIMEOUT_S = 30.0
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +79,16 @@ def sign(channel: Channel, issued: IssuedMessages, commission: Commission) -> Si
     pins, account = channel.workspace, channel.signer.address
     ledger = PatientLedger(channel.ledger, channel.clock, channel.patience)
     with channel.outbox.lock_sender(account, timeout_s=_LOCK_TIMEOUT_S):
-        now_ns = channel.clock.now_ns()
-        operation, documents = _bind(channel, commission.intent, now_ns)
+        now = chain_time.now_s(ledger, channel.clock)
+        operation, documents = _bind(channel, commission.intent)
         first = next_number(ledger, pins.contract, account)
         handed_out = {
             one.nonce: one
             for one in issued.all()
-            if (one.contract, one.signer) == (pins.contract, account)
-            and one.nonce >= first
-            and one.deadline >= now_ns // _NS
+            if (one.contract, one.signer) == (pins.contract, account) and one.nonce >= first and one.deadline >= now
         }
         number = next(n for n in range(first, first + len(handed_out) + 1) if n not in handed_out)
-        relay = Relay(account, number, now_ns // _NS + commission.lifetime_s, b"")
+        relay = Relay(account, number, now + commission.lifetime_s, b"")
         unsigned = Message(
             pins.chain_id, pins.contract, Relayed(operation, relay), documents, *_words(commission.intent)
         )
@@ -109,14 +107,14 @@ def next_number(ledger: Ledger, contract: str, signer: str) -> int:
     return int(number)
 
 
-def _bind(channel: Channel, intent: Intent, now_ns: int) -> tuple[Operation, tuple[bytes, ...]]:
+def _bind(channel: Channel, intent: Intent) -> tuple[Operation, tuple[bytes, ...]]:
     """Returns the operation that an intent means now, and the documents that go with it."""
     pins, typed = channel.workspace, parse_intent(intent)
     publisher = Publisher(channel.store, (), channel.clock, channel.patience)
     binder = Binder(
         channel.resolver, channel.signer.address, pins.chain_id, pins.contract, publisher.registration_record
     )
-    operation = binder.bind(Entry(0, intent, created_ns=now_ns), typed)
+    operation = binder.bind(Entry(0, intent, created_ns=channel.clock.now_ns()), typed)
     if isinstance(operation, Relayed):
         raise UsageError("a message that another one signed cannot be signed again.", hint="Send it as it is.")
     digests = dict.fromkeys((*records_of(operation), *documents_of(typed)))

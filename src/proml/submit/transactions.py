@@ -1,7 +1,8 @@
 """Transactions of one account: signed, written ahead, handed in, followed until they are final.
 
 A signed transaction is in the outbox before it is handed in, so that whatever happens then, the next delivery hands in
-the same bytes. A transaction of which the chain has nothing is signed anew only after another one took its nonce.
+the same bytes, or, if it is stuck, a replacement (:mod:`.stuck`). A transaction of which the chain has nothing is
+signed for another nonce only after another one took its nonce.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import TYPE_CHECKING
 from proml.asking import estimates, receipts, send_all
 from proml.core.calls import encode_call
 from proml.core.digest import keccak256
-from proml.core.refusal import explain
-from proml.errors import ConflictError, ProMLError, RefusedError, UnreachableError
-from proml.ports import Receipt, Reverted, UnsignedTransaction
+from proml.errors import ConflictError, ProMLError, UnreachableError
+from proml.ports import NotTaken, Receipt, Reverted, UnsignedTransaction
 from proml.submit.book import nonce_of
+from proml.submit.races import MAX_REBINDS, can_be_bound_anew, pending_again, why_reverted
+from proml.submit.stuck import Stuck, Terms, as_sent, hashes_in, raw_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from proml.core.operation import Operation, Relayed
-    from proml.core.refusal import Names
     from proml.ports import Clock, Entry, Ledger, Signer
     from proml.submit.book import Book
 
@@ -77,16 +78,6 @@ class HandedIn:
         self._when_ns = {digest: when for digest, when in self._when_ns.items() if digest in digests}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The contract that is spoken to, and what this process handed in there."""
-
-    chain_id: int
-    contract: str
-    names: Names
-    handed: HandedIn
-
-
 class Transactions:
     """Sends and follows the transactions of one account.
 
@@ -95,17 +86,23 @@ class Transactions:
         ledger: Where to.
         signer: Signs.
         clock: Says when a block was seen.
-        place: The contract.
+        terms: Which contract, for how much.
+        handed: What this process handed in.
     """
 
-    def __init__(self, book: Book, ledger: Ledger, signer: Signer, clock: Clock, place: Place) -> None:
+    def __init__(
+        self, book: Book, ledger: Ledger, signer: Signer, clock: Clock, terms: Terms, *, handed: HandedIn
+    ) -> None:
         self._book = book
         self._ledger = ledger
         self._signer = signer
         self._clock = clock
-        self._place = place
-        self._handed = place.handed
+        self._terms = terms
+        self._handed = handed
+        self._stuck = Stuck(book, ledger, signer, clock, terms)
         self._races = 0
+        self.is_held_up = False
+        """Whether the client's pool took no more; nothing new is signed until it does."""
         self._looked: list[tuple[bytes, int]] = []  # through which block and when, the last two times
 
     def estimates(self, operations: Sequence[Operation | Relayed]) -> list[int | Reverted]:
@@ -115,31 +112,36 @@ class Transactions:
             UnreachableError: The ledger does not answer.
         """
         data = [encode_call(operation) for operation in operations]
-        found = estimates(self._ledger, self._signer.address, self._place.contract, data)
+        found = estimates(self._ledger, self._signer.address, self._terms.contract, data)
         return [_with_margin(one) for one in found]
 
     def dispatch(self, tried: Sequence[Tried]) -> None:
         """Signs operations in their order, writes all of them ahead, and hands them in.
 
         Raises:
+            TooDear: The chain asks more than is granted; nothing was signed.
             UnreachableError: The ledger does not answer; the entries are stored as sent, and go again next time.
         """
         if not tried:
             return
-        fees = self._ledger.fees()
+        fees = self._terms.fees.offer(self._ledger.fees())
         signed: dict[bytes, list[Entry]] = {}
         for one, nonce in zip(tried, self._free_nonces(), strict=False):
             raw = self._signer.sign_transaction(
                 UnsignedTransaction(
-                    chain_id=self._place.chain_id,
+                    chain_id=self._terms.chain_id,
                     nonce=nonce,
-                    to=self._place.contract,
+                    to=self._terms.contract,
                     data=encode_call(one.operation),
                     gas=one.gas,
                     fees=fees,
                 )
             )
-            signed[keccak256(raw)] = _sent(one, raw, nonce)
+            remembered = {"signed": True, "nonce": nonce}
+            noted = [
+                replace(e, detail={**e.detail, **one.details.get(e.number, {}), **remembered}) for e in one.entries
+            ]
+            signed[keccak256(raw)] = as_sent(noted, raw, fees, self._clock.now_ns())
         self._book.save(*(entry for entries in signed.values() for entry in entries))
         self._hand_in(signed)
 
@@ -155,23 +157,29 @@ class Transactions:
         final = self._ledger.finalized()
         changed = False
         vanished: dict[bytes, list[Entry]] = {}
-        for (digest, entries), receipt in zip(waiting.items(), receipts(self._ledger, waiting), strict=True):
+        for (digest, entries), found in zip(waiting.items(), receipts(self._ledger, waiting), strict=True):
+            receipt = found or self._earlier_receipt(entries)
             if receipt is not None:
                 changed |= self._take(receipt, entries, is_final=receipt.block_number <= final)
             elif entries[0].state == "confirmed":
-                vanished[digest] = [_vanished(entry) for entry in entries]
+                vanished[digest] = [_vanished(entry, self._clock.now_ns()) for entry in entries]
         if vanished:
             self._book.save(*(entry for entries in vanished.values() for entry in entries))
             self._hand_in(vanished)
         return changed or bool(vanished)
 
     def resend(self) -> None:
-        """Hands in again what the chain has nothing of, in the order of nonces, unless that was done just now."""
+        """Hands in again what the chain has nothing of, in the order of nonces, unless that was done just now.
+
+        What is stuck for offering too little is replaced; nonces before ours that nobody uses are filled.
+        """
+        self.is_held_up = False
         now = self._clock.now_ns()
-        self._hand_in({
-            digest: entries for digest, entries in self._book.transactions().items()
-            if entries[0].state == "sent" and not self._handed.is_recent(digest, now)
-        })  # fmt: skip
+        waiting = {d: entries for d, entries in self._book.transactions().items() if entries[0].state == "sent"}
+        again = {digest: entries for digest, entries in waiting.items() if not self._was_replaced(entries)}
+        self._hand_in({digest: es for digest, es in again.items() if not self._handed.is_recent(digest, now)})
+        if not self.is_held_up:
+            self._stuck.fill_gap()
 
     def confirm(self, entry: Entry, transaction_hash: bytes) -> bool:
         """Marks an entry whose effect was found on chain; returns False if the chain lost it again meanwhile."""
@@ -202,7 +210,7 @@ class Transactions:
         """Hands in signed transactions, in their order; raises the first error when all were tried."""
         known: dict[bytes, bytes] = {}
         for digest, entries in transactions.items():
-            raw = next((entry.raw_transaction for entry in entries if entry.raw_transaction), b"")
+            raw = raw_of(entries)
             if raw:
                 known[digest] = raw
             else:
@@ -219,13 +227,19 @@ class Transactions:
 
     def _not_taken(self, digest: bytes, entries: Sequence[Entry], error: ProMLError) -> ProMLError | None:
         """Does what follows from a refusal to take a transaction; returns the error that is to be raised, if any."""
+        if isinstance(error, NotTaken):
+            if not (error.is_too_cheap and self._was_replaced(entries, is_refused=True)):
+                self.is_held_up = True
+                if self._book.entries[entries[0].number].error == entries[0].error:  # nothing that says more was noted
+                    self._stuck.note(entries, str(error))
+            return None
         if isinstance(error, UnreachableError):
             return error
         if not isinstance(error, ConflictError):
-            # The node takes nothing from this account as it is (no funds, fees too low): no fault of the entry.
-            self._book.save(*(replace(entry, error=str(error)) for entry in entries))
+            # The node takes nothing from this account as it is (no funds): no fault of the entry.
+            self._stuck.note(entries, str(error))
             return error
-        if self._ledger.receipt(digest) is not None:
+        if (self._ledger.receipt(digest) or self._earlier_receipt(entries)) is not None:
             return None
         self._races += 1
         if self._races > _MAX_RACES:
@@ -235,6 +249,21 @@ class Transactions:
                 hint="Use an identity of its own (or a session key) for each program.",
             )
         self._sign_anew(digest, entries)
+        return None
+
+    def _was_replaced(self, entries: Sequence[Entry], *, is_refused: bool = False) -> bool:
+        try:
+            return self._stuck.was_replaced(entries, is_refused=is_refused)
+        except NotTaken:
+            self.is_held_up = True
+            return True
+
+    def _earlier_receipt(self, entries: Sequence[Entry]) -> Receipt | None:
+        """Returns the receipt of a transaction that was replaced and came into a block all the same."""
+        for earlier in hashes_in(entries[0], "replaced"):
+            receipt = self._ledger.receipt(bytes.fromhex(str(earlier)[2:]))
+            if receipt is not None:
+                return receipt
         return None
 
     def _sign_anew(self, digest: bytes, entries: Sequence[Entry]) -> None:
@@ -247,7 +276,10 @@ class Transactions:
                     raw_transaction=b"",
                     transaction_hash=b"",
                     error=lost,
-                    detail={**entry.detail, "superseded": [*_superseded(entry), "0x" + digest.hex()]},
+                    detail={
+                        **{name: value for name, value in entry.detail.items() if name != "replaced"},
+                        "superseded": [*hashes_in(entry, "superseded"), "0x" + digest.hex()],
+                    },
                 )
                 for entry in entries
             )
@@ -260,7 +292,7 @@ class Transactions:
         now = self._clock.now_ns()
         changed = [
             replace(
-                entry,
+                _with_hash(entry, receipt.transaction_hash),
                 state="confirmed",
                 raw_transaction=b"" if is_final else entry.raw_transaction,
                 block_number=receipt.block_number,
@@ -282,33 +314,16 @@ class Transactions:
         if len(entries) > 1:
             # One of them sank the others; alone, each is judged for itself.
             again = {"alone": True}
-            self._book.save(*(_pending(entry, again) for entry in entries))
+            self._book.save(*(pending_again(entry, again) for entry in entries))
             return
         (entry,) = entries
-        error = self._why(receipt)
+        contract, sender = self._terms.contract, self._signer.address
+        error = why_reverted(self._ledger, receipt, contract=contract, sender=sender, names=self._terms.names)
         races = int(str(entry.detail.get("races", 0))) + 1
         if can_be_bound_anew(entry, error) and races <= MAX_REBINDS:
-            self._book.save(_pending(entry, {"races": races}))
+            self._book.save(pending_again(entry, {"races": races}))
         else:
             self._book.fail(error, replace(entry, gas_used=receipt.gas_used, block_number=-1))
-
-    def _why(self, receipt: Receipt) -> ProMLError:
-        data = self._ledger.transaction_input(receipt.transaction_hash) or b""
-        where = f"transaction 0x{receipt.transaction_hash.hex()} in block {receipt.block_number}"
-        try:
-            self._ledger.call(self._place.contract, data, sender=self._signer.address, block=receipt.block_number)
-        except Reverted as error:
-            known = explain(error.data, self._place.names)
-            if isinstance(known, ConflictError):
-                return ConflictError(f"{known.message} ({where})", hint=known.hint)
-            return RefusedError(
-                f"{known.message} ({where})", rule=known.rule, arguments=known.arguments, hint=known.hint
-            )
-        except UnreachableError:
-            pass  # a node may have forgotten the state of that block; the reason stays unknown
-        return RefusedError(
-            f"The contract reverted {where}, and would not now.", hint="Try again with `proml sync --rebase`."
-        )
 
 
 def _with_margin(found: int | ProMLError) -> int | Reverted:
@@ -319,24 +334,7 @@ def _with_margin(found: int | ProMLError) -> int | Reverted:
     raise found
 
 
-def _sent(tried: Tried, raw: bytes, nonce: int) -> list[Entry]:
-    """Returns the entries of a transaction as they are written ahead."""
-    return [
-        replace(
-            entry,
-            state="sent",
-            # One copy is enough: entries of one transaction are found by its hash.
-            raw_transaction=b"" if position else raw,
-            transaction_hash=keccak256(raw),
-            attempts=entry.attempts + 1,
-            error="",
-            detail={**entry.detail, **tried.details.get(entry.number, {}), "signed": True, "nonce": nonce},
-        )
-        for position, entry in enumerate(tried.entries)
-    ]
-
-
-def _vanished(entry: Entry) -> Entry:
+def _vanished(entry: Entry, now_ns: int) -> Entry:
     return replace(
         entry,
         state="sent",
@@ -345,39 +343,14 @@ def _vanished(entry: Entry) -> Entry:
         gas_used=0,
         confirmed_ns=0,
         error="Its block was replaced by another (reorganisation); it was handed in again.",
+        detail={**entry.detail, "sent_ns": now_ns},
     )
 
 
-MAX_REBINDS = 20
-"""How often an intent that leaves something open is bound anew when somebody else was faster."""
-
-_RACES = frozenset({"AlreadyRegistered", "InputNotUsable"})
-
-
-def can_be_bound_anew(entry: Entry, error: ProMLError) -> bool:
-    """Tells whether what stopped an entry may be a race that binding it anew, to things as they are now, gets over.
-
-    Only what the entry's owner left open is bound anew: the head of a transition or anchor, whether an artefact has to
-    be registered on the way, and which heads its inputs have.
-    """
-    if isinstance(error, ConflictError):
-        if entry.intent.kind == "transition":
-            return entry.intent.body.get("expected_head") is None or bool(entry.detail.get("rebased"))
-        return entry.intent.kind == "anchor"
-    return isinstance(error, RefusedError) and error.rule in _RACES and entry.intent.kind == "transition"
-
-
-def _pending(entry: Entry, remembered: Mapping[str, object]) -> Entry:
-    return replace(
-        entry,
-        state="pending",
-        raw_transaction=b"",
-        transaction_hash=b"",
-        error="It was reverted because of another transaction in the same block; it is tried again.",
-        detail={**entry.detail, **remembered},
-    )
-
-
-def _superseded(entry: Entry) -> list[object]:
-    known = entry.detail.get("superseded", [])
-    return list(known) if isinstance(known, list) else []
+def _with_hash(entry: Entry, found: bytes) -> Entry:
+    """Returns an entry under the hash with which it came into a block, its replacement remembered if it was not it."""
+    if entry.transaction_hash == found or not entry.detail.get("replaced"):
+        return entry
+    others = [one for one in hashes_in(entry, "replaced") if one != f"0x{found.hex()}"]
+    others.append(f"0x{entry.transaction_hash.hex()}")
+    return replace(entry, transaction_hash=found, detail={**entry.detail, "replaced": others})

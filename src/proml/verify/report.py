@@ -83,7 +83,7 @@ class Report:
         verdict = "verified" if self.ok else "NOT what was agreed"
         what = f": {label}, {self.facts.get('state')}" if label else ""
         lines = [f"{'✓' if self.ok else '✗'} {self.subject} is {verdict}{what}"]
-        shown = ("kind", "owner", "confirmed", "content", "files", "checked")
+        shown = ("kind", "owner", "confirmed", "content", "files", "checked", "proved")
         lines += [f"    {name:<11}{self.facts[name]}" for name in shown if self.facts.get(name)]
         for finding in self.findings:
             lines += ["  " + line for line in finding.lines()]

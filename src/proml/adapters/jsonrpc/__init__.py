@@ -11,5 +11,6 @@ every command would pay, and a dozen methods need none of it.
 from __future__ import annotations
 
 from proml.adapters.jsonrpc.ledger import JsonRpcLedger
+from proml.adapters.jsonrpc.witnessed import WitnessedLedger
 
-__all__ = ["JsonRpcLedger"]
+__all__ = ["JsonRpcLedger", "WitnessedLedger"]

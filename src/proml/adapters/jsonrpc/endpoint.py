@@ -20,7 +20,7 @@ from proml.adapters.jsonrpc.transport import (
 from proml.errors import ConfigError, ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from proml.ports import Clock
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _ATTEMPTS_WHEN_THROTTLED = 4
 _MOST_CALLS = 100  # in one message: what hosted end points take
+_MOST_CHARACTERS = 2_000_000  # in one message: go-ethereum takes 5 MB
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 5.0
 # How much of a node's own words is repeated in ours.
@@ -107,8 +108,7 @@ class EndPoints:
             UnreachableError: No end point answered.
         """
         found: list[Any] = []
-        for start in range(0, len(calls), _MOST_CALLS):
-            some = calls[start : start + _MOST_CALLS]
+        for some in _portions(calls):
             found += self._first_that_answers(partial(self._ask_all, some))
         return found
 
@@ -183,6 +183,21 @@ class EndPoints:
                     raise
                 self._clock.sleep(min(max(throttled.wait_s, _FIRST_WAIT_S * 2**attempt), _LONGEST_WAIT_S))
         raise AssertionError(f"the last attempt at {where} returns or raises")
+
+
+def _portions(calls: Sequence[tuple[str, Sequence[Any]]]) -> Iterator[list[tuple[str, Sequence[Any]]]]:
+    """Yields calls in messages that nodes take."""
+    some: list[tuple[str, Sequence[Any]]] = []
+    characters = 0
+    for call in calls:
+        size = len(str(call))
+        if some and (len(some) == _MOST_CALLS or characters + size > _MOST_CHARACTERS):
+            yield some
+            some, characters = [], 0
+        some.append(call)
+        characters += size
+    if some:
+        yield some
 
 
 def _or_error(step: Callable[[], Any]) -> Any:

@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from proml.adapters.clock import SystemClock
 from proml.adapters.jsonrpc.answers import Reader
 from proml.adapters.jsonrpc.endpoint import EndPoints, RpcError
-from proml.adapters.jsonrpc.refusals import asks_for_less, is_invalid, is_known, is_nonce_conflict, revert_of
+from proml.adapters.jsonrpc.refusals import (
+    asks_for_less,
+    is_invalid,
+    is_known,
+    is_nonce_conflict,
+    is_pool_full,
+    is_too_cheap,
+    revert_of,
+)
 from proml.adapters.jsonrpc.transport import Limits, TimedOut, TooLarge
 from proml.core.digest import keccak256
 from proml.core.words import address_bytes, checksum_address
 from proml.errors import ConflictError, ProMLError, UnreachableError, UsageError
-from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, Receipt
+from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, NotTaken, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -143,7 +151,7 @@ class JsonRpcLedger:
         base_fee = read.object(value).get("baseFeePerGas")
         if base_fee is None:  # before London
             price = self._gas_price()
-            return Fees(price, price)
+            return Fees(price, price, is_legacy=True)
         base = read.quantity(base_fee)
         if base == 0:
             return Fees(0, 0)
@@ -168,6 +176,7 @@ class JsonRpcLedger:
 
         Raises:
             ConflictError: Another transaction of the account has this nonce.
+            NotTaken: The node's pool is full, or others offer more.
             UsageError: The node will never accept this transaction.
             UnreachableError: No answer.
         """
@@ -338,6 +347,12 @@ class JsonRpcLedger:
 
 def _refuse(error: RpcError) -> NoReturn:
     """Raises what a refusal of ``eth_sendRawTransaction`` means."""
+    if is_pool_full(error) or (is_too_cheap(error) and not is_nonce_conflict(error)):
+        raise NotTaken(
+            f"the client does not take a transaction now: {error}",
+            hint="It is safe in the outbox, and is handed in again.",
+            is_too_cheap=is_too_cheap(error),
+        ) from error
     if is_nonce_conflict(error):
         raise ConflictError(
             f"another transaction of the account has this nonce, or it is not the next: {error}",

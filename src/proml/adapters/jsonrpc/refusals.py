@@ -34,6 +34,15 @@ _INVALID = re.compile(
     r"|transaction type|oversized|max initcode|upfront cost",
     re.IGNORECASE,
 )
+_FULL = re.compile(
+    r"pool.{0,20}(is )?full|pool overflow|pool limit|account limit exceeded|tries to replace pending", re.IGNORECASE
+)
+# What is offered, compared with what the pool or the next block wants.
+_CHEAP = re.compile(
+    r"underpriced|fee per gas less than block base fee|(gas price|fee).{0,20}(too low|below|less than)"
+    r"|min(imum)? gas price",
+    re.IGNORECASE,
+)
 _RANGE = re.compile(
     r"block range|range (is )?too|range limit|more than \d+|query returned|too many (results|logs|blocks)"
     r"|limit exceeded|response size|result.{0,10}(size|window|limit)|exceed|log response|query timeout|timed? ?out"
@@ -67,6 +76,16 @@ def is_known(error: RpcError) -> bool:
 def is_nonce_conflict(error: RpcError) -> bool:
     """Tells whether another transaction has or had this nonce, or it is not the next."""
     return bool(_NONCE.search(error.message))
+
+
+def is_pool_full(error: RpcError) -> bool:
+    """Tells whether the node has no room for another waiting transaction."""
+    return bool(_FULL.search(error.message))
+
+
+def is_too_cheap(error: RpcError) -> bool:
+    """Tells whether the node wants more per unit of gas than the transaction offers."""
+    return bool(_CHEAP.search(error.message))
 
 
 def is_invalid(error: RpcError) -> bool:
