@@ -14,7 +14,7 @@ GETH_VERSION := 1.13.15
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-stores test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -37,7 +37,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m compileall -q src
 	@touch $@ $(VENV)/.demo
 
-.venv-frameworks/.made .venv-torch/.made: .venv-%/.made: requirements/%.txt pyproject.toml
+.venv-frameworks/.made .venv-stores/.made .venv-torch/.made: .venv-%/.made: requirements/%.txt pyproject.toml
 	$(made) requirements/$*.txt
 	@touch $@
 
@@ -85,6 +85,18 @@ geth:  ## go-ethereum for networks of several participants, into .engines (two m
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/geth-$(GETH_VERSION)/geth; \
 	else tools/left-out geth "go is not installed"; fi
 
+# A real S3 server for the tests; its licence (AGPL) is of no consequence for what is never shipped.
+MINIO_VERSION := 0.0.0-20260212201848-7aac2a2c5b7c
+
+.engines/minio-$(MINIO_VERSION)/minio:
+	@mkdir -p $(@D)
+	@GOBIN=$(CURDIR)/$(@D) go install github.com/minio/minio@v$(MINIO_VERSION)
+
+.PHONY: minio
+minio:  ## a MinIO server for the tests of stores, into .engines (three minutes to build)
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/minio-$(MINIO_VERSION)/minio; \
+	else tools/left-out minio "go is not installed"; fi
+
 EAS_VERSION := 1.9.0
 EAS_SHA256  := 9b168dcbeea489418df67ed665b830c7919ae6c8d8c44bbd3694fdcf8bbd6f25
 
@@ -112,6 +124,7 @@ test: $(VENV)/.dev engines eas  ## every test; names what had to be left out
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory test-network
+	@$(MAKE) --no-print-directory test-stores
 	@$(MAKE) --no-print-directory test-frameworks
 	@$(MAKE) --no-print-directory test-torch
 	@tools/left-out report
@@ -124,6 +137,10 @@ test-network: $(VENV)/.dev geth  ## four organisations on real clients, which ar
 
 test-network-slow: $(VENV)/.dev geth .engines/geth-skewed-$(GETH_VERSION)/geth  ## what takes minutes: four stories at once, a chain that stands still, validators with wrong clocks
 	@$(BIN)/python -m pytest tests/network -m long
+
+test-stores: .venv-stores/.made minio  ## content and records on a real S3 server, which is killed
+	@if [ -x .engines/minio-$(MINIO_VERSION)/minio ]; then \
+	  PROML_TEST_PLACES=s3 .venv-stores/bin/python -m pytest tests/stores tests/ports/test_contents.py tests/ports/test_store.py; fi
 
 test-frameworks: .venv-frameworks/.made  ## the tests with MLflow, DVC, XGBoost, Keras and other frameworks
 	@.venv-frameworks/bin/python -m pytest -n 2 tests/frameworks
@@ -187,4 +204,4 @@ lock: $(VENV)/.dev  ## write requirements/*.txt anew
 	@tools/lock
 
 clean:  ## remove everything that this file made
-	@rm -rf .venv .venv-3.* .venv-frameworks .venv-torch .venv-peers .venv-yprov .venv-contracts .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out
+	@rm -rf .venv .venv-3.* .venv-frameworks .venv-stores .venv-torch .venv-peers .venv-yprov .venv-contracts .engines .cache contracts/node_modules contracts/out contracts/cache bench/out demo-out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.minio import Minio, running_minio
 from tests.ports.ledgers import Anvil, Person, running_anvil, wanted_anvil
 
 from proml.adapters.embedded import EmbeddedLedger
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 engine = pytest.mark.engine
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
+    with running_minio(tmp_path_factory.mktemp("minio")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -32,18 +32,27 @@ from proml.errors import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.minio import Minio
+
     from proml.ports import Store
 
 Maker = Callable[..., Any]
 
 
-@pytest.fixture(params=["folder", "file", "memory", "composite", "layered"])
+PLACES = os.environ.get("PROML_TEST_PLACES", "folder file memory composite layered").split()
+
+
+@pytest.fixture(params=PLACES)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
     """Returns what opens the same store each time it is called."""
     memory = f"memory://{uuid.uuid4().hex}"
 
     def opened(**options: Any) -> Store:
         match request.param:
+            case "s3":
+                minio: Minio = request.getfixturevalue("minio")
+                url = f"{minio.url}/{memory.rpartition('/')[2]}"
+                return FsspecStore(url, options={"endpoint_url": minio.endpoint}, **options)
             case "folder":
                 return FolderStore(tmp_path / "store", **options)
             case "file":

@@ -88,11 +88,11 @@ class FsspecContents:
             LocalStorageError: A local disk is full or not writable.
         """
         path = self._path(piece.name)
-        with self._errors_in_words(piece.name), contextlib.closing(verified(open_at(0), piece, told)) as chunks:
-            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with self._errors_in_words(None), contextlib.closing(verified(open_at(0), piece, told)) as chunks:
             if self._protocols & OBJECT_STORES:
-                self._upload(path, chunks, piece.size_bytes)
+                self._upload(path, chunks, piece.size_bytes)  # to a bucket that is there: a mistyped one is not made
             else:
+                self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
                 self._write(path, chunks)
 
     def close(self) -> None:
@@ -140,12 +140,17 @@ class FsspecContents:
         self._files.invalidate_cache(self._path(name).rpartition("/")[0])
 
     @contextlib.contextmanager
-    def _errors_in_words(self, name: ObjectName) -> Iterator[None]:
+    def _errors_in_words(self, name: ObjectName | None) -> Iterator[None]:
         try:
             yield
         except ProMLError:
             raise
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            if name is None:
+                raise UnreachableError(
+                    f"{self.where} takes nothing: there is no such bucket or folder.",
+                    hint="Make it, or correct the URL.",
+                ) from error
             raise NotAvailable(not_there(self.where, name)) from None
         except OSError as failure:
             if self._protocols & {"file", "local"}:
