@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _NODE = ("http:", "https:")
+_IPFS_DAEMON, _IPFS_ROOT = "ipfs+", "ipfs://"
+_IPFS = ("ipfs+http:", "ipfs+https:", _IPFS_ROOT)
+# s3fs tries again by itself; botocore's own attempts within each of those would keep a silent place for minutes.
+_S3_PATIENCE = {"retries": {"mode": "standard", "total_max_attempts": 2}, "connect_timeout": 10, "read_timeout": 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,13 @@ def open_place(participant: Participant, word: str) -> Place:
     )
 
 
+def root_of(place: Place) -> str:
+    """Returns what others need to read what is at a place: the root of an IPFS daemon's; empty if that is its URL."""
+    from proml.adapters.content_ipfs import IpfsDaemon  # noqa: PLC0415 - opened when used
+
+    return place.contents.root if isinstance(place.contents, IpfsDaemon) else ""
+
+
 def open_sharing(participant: Participant) -> SqliteSharing:
     """Opens what this participant shares, and with whom."""
     return SqliteSharing(participant.folder.sharing_file)
@@ -95,6 +106,8 @@ def _open(participant: Participant, settings: PlaceSettings) -> Contents:
         return FolderContents(participant.folder.root / url)
     if url.startswith("file://"):
         return FolderContents(url.removeprefix("file://"))
+    if url.startswith(_IPFS):
+        return _open_ipfs(settings)
     if url.startswith(_NODE):
         from proml.adapters.content_node import NodeContents  # noqa: PLC0415 - opened when used
 
@@ -102,7 +115,21 @@ def _open(participant: Participant, settings: PlaceSettings) -> Contents:
         return NodeContents(url, _read_token(base, settings), ca_file)
     from proml.adapters.content_fsspec import FsspecContents  # noqa: PLC0415 - needs an optional package
 
-    return FsspecContents(url, {"endpoint_url": settings.endpoint} if settings.endpoint else {})
+    options: dict[str, object] = {"config_kwargs": _S3_PATIENCE} if url.startswith(("s3:", "s3a:")) else {}
+    return FsspecContents(url, {**options, "endpoint_url": settings.endpoint} if settings.endpoint else options)
+
+
+def _open_ipfs(settings: PlaceSettings) -> Contents:
+    from proml.adapters.content_ipfs import IpfsDaemon, IpfsGateway  # noqa: PLC0415 - opened when used
+
+    if settings.url.startswith(_IPFS_DAEMON):
+        return IpfsDaemon(settings.url.removeprefix(_IPFS_DAEMON))
+    if not settings.gateway:
+        raise ConfigError(
+            f"expected a gateway to read {settings.url} from, found none.",
+            hint="Name one: `proml content place add NAME ipfs://ROOT --gateway https://…`.",
+        )
+    return IpfsGateway(settings.url.removeprefix(_IPFS_ROOT), settings.gateway)
 
 
 def _read_token(base: Path, settings: PlaceSettings) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.contents import read_files, serving, some_bytes
+from tests.ipfs import running_daemon
 
 from proml.config import Folder
 from proml.contents import CHUNK_BYTES
@@ -132,6 +133,19 @@ def test_copies_are_made_checked_and_counted(shared: Study, tmp_path: Path) -> N
 def test_nobody_is_asked_for_a_place_that_is_not_known(shared: Study) -> None:
     answer = shared.verifier("content", "push", "tumours", shared.developer.folder / "data", "--to", "nowhere", code=2)
     assert "place add" in answer.err
+
+
+def test_ipfs_is_pushed_to_by_a_daemon_and_fetched_from_by_a_gateway(shared: Study, target: Path) -> None:
+    with running_daemon() as (_, url):
+        pushed = shared.developer("content", "push", "tumours", "data", "--to", f"ipfs+{url}")
+        root = pushed.out.split()[-1]
+        assert root.startswith("ipfs://bafy")
+        shared.verifier("content", "fetch", "tumours", "-o", target, "--from", root, code=2)
+        shared.verifier("content", "place", "add", "web", root, "--gateway", url)
+        shared.verifier("content", "fetch", "tumours", "-o", target, "--from", "web")
+        assert read_files(target) == TREE
+        assert "good" in shared.verifier("content", "check", "tumours", "--at", "web").out
+        shared.verifier("content", "place", "remove", "web")
 
 
 # ------------------------------------------------------------------------------------------------ node to node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -261,13 +262,15 @@ def test_a_failure_of_one_thread_stops_the_others_and_is_the_one_that_is_raised(
     tally = Tally(0)
     begun = threading.Barrier(3)
     ended: list[int] = []
+    until_s = time.monotonic() + 20
 
     def work(job: int) -> None:
         begun.wait(10)
         if job == 0:
             raise UnreachableError("the first")
-        while True:
+        while time.monotonic() < until_s:
             tally.told(1)
+        ended.append(job)
 
     with pytest.raises(UnreachableError, match="the first"):
         in_parallel(range(3), work, tally, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contents import Told, giving, new_peer, piece_of, serving, some_bytes
+from tests.ipfs import running_daemon
 
 from proml.adapters.content_folder import FolderContents
 from proml.adapters.content_fsspec import FsspecContents
+from proml.adapters.content_ipfs import IpfsDaemon
 from proml.adapters.content_node import NodeContents
 from proml.config import Folder
 from proml.contents import CHUNK_BYTES, ObjectName, Piece, SourceFault
@@ -22,17 +25,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.minio import Minio
+
     from proml.contents import Chunks, Contents
 
 LARGE = some_bytes(3 * CHUNK_BYTES + 5)
 
 
-@pytest.fixture(params=["folder", "file", "memory", "node"])
+# `make test-stores` tries those that need a server.
+PLACES = os.environ.get("PROML_TEST_PLACES", "folder file memory node ipfs").split()
+
+
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Contents]:
-    if request.param == "folder":
+    if request.param == "s3":
+        minio: Minio = request.getfixturevalue("minio")
+        yield FsspecContents(f"{minio.url}/{uuid.uuid4().hex}", {"endpoint_url": minio.endpoint})
+    elif request.param == "folder":
         yield FolderContents(tmp_path / "place")
     elif request.param == "file":
         yield FsspecContents(f"file://{tmp_path}/place")
+    elif request.param == "ipfs":
+        with running_daemon() as (_, url):
+            yield IpfsDaemon(url)
     elif request.param == "memory":
         yield FsspecContents(f"memory://{uuid.uuid4().hex}")
     else:

@@ -86,7 +86,7 @@ def push(  # one option each
     Only what is missing there is sent. Without PATH, the bytes are taken from where they are shared from. Repeat it if
     it was interrupted.
     """
-    from proml.content_wiring import open_own  # noqa: PLC0415 - keeps --help quick
+    from proml.content_wiring import open_own, root_of  # noqa: PLC0415 - keeps --help quick
     from proml.exchange.pushing import Pushing, push  # noqa: PLC0415 - as above
 
     with session.participant() as participant, places(participant, targets) as opened:
@@ -94,19 +94,20 @@ def push(  # one option each
         version = find(participant, name, opened)
         sources = own_files(version, path) + open_own(participant)
         made = []
-        for place in opened:
+        for at in opened:
             with output.progress(
-                f"pushing to {output.printable(place.name)}", quiet=session.as_json, in_bytes=True
+                f"pushing to {output.printable(at.name)}", quiet=session.as_json, in_bytes=True
             ) as advance:
                 how = Pushing(not without_names, threads, advance)
-                made.append((place.name, push(version.manifest, sources, place.contents, how)))
-            warn(session, made[-1][1].faults)
-    documents = [{"place": place, **output_of(done)} for place, done in made]
-    lines = [
-        f"{output.colour(version.label, 'name')} → {output.printable(place)}  {output.size(done.sent_bytes)} sent, "
-        f"{done.there} of {done.objects} objects were there"
-        for place, done in made
-    ]
+                done = push(version.manifest, sources, at.contents, how)
+            warn(session, done.faults)
+            made.append((at.name, done, root_of(at)))
+    documents = [{"place": place, **output_of(done), "root": root or None} for place, done, root in made]
+    lines = []
+    for place, done, root in made:
+        told = f"{output.size(done.sent_bytes)} sent, {done.there} of {done.objects} objects were there"
+        lines.append(f"{output.colour(version.label, 'name')} → {output.printable(place)}  {told}")
+        lines += output.fields([("root", root and f"ipfs://{root}")])
     session.answer({"version": version.label, "content": version.content, "pushed": documents}, lines)
 
 

@@ -52,12 +52,13 @@ def place() -> None:
 @click.option("--token-file", type=_FILE, help="Token that the node's owner gave you; it is copied.")
 @click.option("--ca-file", type=_FILE, help="Certificate that the node's has to be, or be signed by; it is copied.")
 @click.option("--endpoint", default="", metavar="URL", help="S3 service, if it is not Amazon's.")
+@click.option("--gateway", default="", metavar="URL", help="Where to read ipfs://ROOT; it need not be trusted.")
 @click.option("--replace", "replacing", is_flag=True, help="Replace a place of this name.")
 def add(  # one option each
     session: Session, name: str, url: str, *, token_file: Path | None, ca_file: Path | None, endpoint: str,
-    replacing: bool,
+    gateway: str, replacing: bool,
 ) -> None:  # fmt: skip
-    """Make a place known: a folder, a store's URL, or another participant's node (https://…).
+    """Make a place known: a folder, a store's URL, IPFS, or another participant's node (https://…).
 
     Keys of S3 services are not kept here: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use ~/.aws/credentials.
     """
@@ -78,7 +79,7 @@ def add(  # one option each
                 write_atomically(copy, _read(file))
                 kept[option] = str(copy.relative_to(folder.dot))
         where = url if _URL.match(url) else str(Path(url).absolute())
-        settings = PlaceSettings(where, **kept, endpoint=endpoint)
+        settings = PlaceSettings(where, **kept, endpoint=endpoint, gateway=gateway)
         participant.config = replace(config, places={**config.places, name: settings})
         open_place(participant, name).contents.close()  # refuses settings that cannot be used
         write_config(folder, participant.config)
