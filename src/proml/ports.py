@@ -307,6 +307,10 @@ class Store(Protocol):
         """Stores the bytes durably and returns their digest; storing them again has no effect."""
         ...
 
+    def put_all(self, documents: Sequence[bytes]) -> list[bytes]:
+        """Stores documents as :meth:`put` does, in less time than one by one, and returns their digests in order."""
+        ...
+
     def get(self, digest: bytes) -> bytes:
         """Returns the bytes.
 

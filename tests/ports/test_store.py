@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,6 +79,19 @@ def test_what_was_put_comes_back_by_its_sha256(make: Maker, data: bytes) -> None
 def test_putting_the_same_bytes_again_has_no_effect(make: Maker) -> None:
     assert make().put(b"record") == make().put(b"record")
     assert make().get(sha256(b"record")) == b"record"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_documents_put_together_are_all_there_in_order(make: Maker, count: int) -> None:
+    documents = [b"record %d" % (number % 30) for number in range(count)]
+    digests = make().put_all(documents)
+    assert digests == [sha256(data) for data in documents]
+    assert [make().get(digest) for digest in digests] == documents
+
+
+def test_of_documents_put_together_one_too_large_is_told(make: Maker) -> None:
+    with pytest.raises((ContentError, UnreachableError), match="at most 10"):
+        make(max_bytes=10).put_all([b"small", b"x" * 11])
 
 
 def test_what_was_never_put_is_not_available(make: Maker) -> None:
@@ -270,6 +283,9 @@ class Away:
     name = "s3://away"
 
     def put(self, data: bytes) -> bytes:
+        raise UnreachableError("no answer")
+
+    def put_all(self, documents: Sequence[bytes]) -> list[bytes]:
         raise UnreachableError("no answer")
 
     def get(self, digest: bytes) -> bytes:

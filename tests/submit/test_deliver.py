@@ -23,7 +23,7 @@ from proml.submit.deciding import drop, rebase
 from proml.submit.intents import Act, Vote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 # ------------------------------------------------------------------------------------------------------ what goes
@@ -475,6 +475,9 @@ class AwayStore:
     name = "s3://away"
 
     def put(self, data: bytes) -> bytes:
+        raise UnreachableError("the store is away")
+
+    def put_all(self, documents: Sequence[bytes]) -> list[bytes]:
         raise UnreachableError("the store is away")
 
     def get(self, digest: bytes) -> bytes:

@@ -114,3 +114,15 @@ def test_asking_for_the_same_anchor_by_key_again_has_no_effect(desk: Desk) -> No
 def test_what_is_no_address_cannot_be_revoked(desk: Desk) -> None:
     with pytest.raises(UsageError, match="address"):
         intents.revoke_session(desk, "0x1234")
+
+
+def test_many_acts_are_asked_for_together_or_not_at_all(desk: Desk) -> None:
+    content = Manifest.of([Resource(".", "sha256", bytes(32), 1)])
+    wanted = [Act(f"together-{n}", "code", "submit", content) for n in range(12)]
+    queued = intents.act_all(desk, wanted)
+    assert [stored(desk, one).json["artefact"] for one in queued] == [
+        {"name": request.name, "kind": "code"} for request in wanted
+    ]
+    with pytest.raises(InvalidName):
+        intents.act_all(desk, [Act("fine", "code", "submit", content), Act("/", "code", "submit", content)])
+    assert outbox(desk).count() == 12

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +24,7 @@ from proml.core.digest import sha256
 from proml.errors import ConfigError, LocalStorageError, MissingExtra, NotAvailable, ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from proml.ports import Store
 
@@ -33,6 +34,7 @@ OBJECT_STORES = frozenset({"abfs", "adl", "az", "gcs", "gs", "oci", "oss", "s3",
 """Where a write is all or nothing already, and where renaming means copying."""
 _WHOLE_WRITES = OBJECT_STORES | {"memory"}
 _LOCAL = frozenset({"file", "local"})
+_SIDE_BY_SIDE = 8
 
 
 def open_store(url: str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Store:
@@ -88,6 +90,11 @@ class FsspecStore:
             if not self._holds(path, data):
                 self._write(path, data)
         return digest
+
+    def put_all(self, documents: Sequence[bytes]) -> list[bytes]:
+        """Stores documents side by side and returns their digests; raises as :meth:`put`."""
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            return list(pool.map(self.put, documents))
 
     def get(self, digest: bytes) -> bytes:
         """Returns the bytes.

@@ -58,6 +58,10 @@ class CompositeStore:
             )
         return sha256(data)
 
+    def put_all(self, documents: Sequence[bytes]) -> list[bytes]:
+        """Writes documents to every store and returns their digests; raises as :meth:`put`."""
+        return [self.put(data) for data in documents]
+
     def get(self, digest: bytes) -> bytes:
         """Returns the bytes from the first store that has them unharmed.
 
@@ -107,6 +111,10 @@ class LayeredStore:
     def put(self, data: bytes) -> bytes:
         """Stores the bytes in the local store and returns their digest."""
         return self._local.put(data)
+
+    def put_all(self, documents: Sequence[bytes]) -> list[bytes]:
+        """Stores documents in the local store and returns their digests."""
+        return self._local.put_all(documents)
 
     def get(self, digest: bytes) -> bytes:
         """Returns the bytes; raises as :meth:`CompositeStore.get`."""

@@ -227,6 +227,7 @@ class _Delivery:
     # ------------------------------------------------------------------------------------------------- one round
 
     def _send(self, ready: Sequence[Candidate]) -> None:
+        self._publisher.foresee(digest for candidate in ready for digest in documents_of(candidate.typed))
         published = [candidate for candidate in ready if self._publish(candidate)]
         self._resolver.foresee([c.typed.name for c in published if isinstance(c.typed, TransitionIntent)])
         alike: list[list[_Bound]] = []
@@ -293,7 +294,7 @@ class _Delivery:
             self._book.fail(error, entry)
             return None
         bound = _Bound((candidate,), operation, {entry.number: remembered})
-        return bound if self._is_new(bound) and self._publish_registration(bound) else None
+        return bound if self._is_new(bound) else None
 
     def _insist_on_inputs(self, typed: TransitionIntent, source: Entry) -> None:
         """Raises NotAvailable if an input is missing because an entry that would have brought it failed."""
@@ -310,13 +311,22 @@ class _Delivery:
                     f"`proml sync --drop {source.number}` gives it up, and this one then goes without.",
                 )
 
-    def _publish_registration(self, bound: _Bound) -> bool:
-        if not (isinstance(bound.operation, tuple) and isinstance(bound.operation[0], Registration)):
-            return True
+    def _with_registrations(self, groups: Sequence[Sequence[_Bound]]) -> list[Sequence[_Bound]]:
+        """Stores and publishes the records of registrations; returns the groups for which that succeeded."""
+        self._publisher.store_made()
+        records = [_registration(group) for group in groups]
+        self._publisher.foresee(record for record in records if record is not None)
+        return [
+            group
+            for group, record in zip(groups, records, strict=True)
+            if record is None or self._published(group[0].entries[0], record)
+        ]
+
+    def _published(self, entry: Entry, record: bytes) -> bool:
         try:
-            self._publisher.publish([bound.operation[0].record])
+            self._publisher.publish([record])
         except ProMLError as error:
-            self._hold(bound.entries[0], error)
+            self._hold(entry, error)
             return False
         return True
 
@@ -337,6 +347,7 @@ class _Delivery:
         """Sends each group in one transaction, without those operations that the contract would refuse."""
         if self._transactions.is_held_up:
             return
+        groups = self._with_registrations(groups)
         wholes = [_together(group) for group in groups]
         found = self._transactions.estimates([whole.operation for whole in wholes])
         tried = [
@@ -390,6 +401,14 @@ class _Delivery:
         bound = _Bound(tuple(group.candidates), anchor, group.details)
         if self._is_new(bound):
             self._try([[bound]])
+
+
+def _registration(group: Sequence[_Bound]) -> bytes | None:
+    """Returns the record of the artefact that is registered on the way, if one is; such operations go alone."""
+    operation = group[0].operation
+    if isinstance(operation, tuple) and isinstance(operation[0], Registration):
+        return operation[0].record
+    return None
 
 
 def _together(batch: Sequence[_Bound]) -> _Bound:

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proml.core.digest import format_digest
+from proml.core.digest import format_digest, sha256
 from proml.core.intent import (
     AnchorIntent,
     EndorseIntent,
@@ -137,10 +137,23 @@ def register(desk: Desk, name: str, kind: str, *, fields: Mapping[str, Any] | No
 
 def act(desk: Desk, request: Act) -> Queued:
     """Asks for a transition; raises as :func:`register`."""
+    return act_all(desk, [request])[0]
+
+
+def act_all(desk: Desk, requests: Sequence[Act]) -> list[Queued]:
+    """Asks for transitions, all or none, in little more time than one takes; raises as :func:`register`."""
+    prepared = [_transition(desk, request) for request in requests]
+    desk.store.put_all([document for _, _, documents in prepared for document in documents])
+    numbers = desk.outbox.add([wanted.intent() for wanted, _, _ in prepared])
+    return [Queued(number, record) for number, (_, record, _) in zip(numbers, prepared, strict=True)]
+
+
+def _transition(desk: Desk, request: Act) -> tuple[TransitionIntent, Record, list[bytes]]:
+    """Returns the intent, its record, and the documents to store before it: the record and a manifest that is apart."""
     name = check_name(request.name)
     content = request.content
     content_field = None if content is None else content.to_record_field()
-    record = _record(
+    record = _build(
         desk,
         "transition",
         **{
@@ -153,7 +166,7 @@ def act(desk: Desk, request: Act) -> Queued:
     )
     # A record that only refers to its manifest is of no use without it.
     is_apart = content_field is not None and "resources" not in content_field
-    documents = (desk.store.put(content.bytes),) if content is not None and is_apart else ()
+    manifests = [content.bytes] if content is not None and is_apart else []
     wanted = TransitionIntent(
         name=name,
         action=request.action,
@@ -164,9 +177,9 @@ def act(desk: Desk, request: Act) -> Queued:
         inputs=request.inputs,
         expected_head=request.expected_head,
         register=request.register,
-        documents=documents,
+        documents=tuple(sha256(manifest) for manifest in manifests),
     )
-    return _queue(desk, wanted.intent(), record)
+    return wanted, record, [record.bytes, *manifests]
 
 
 def endorse(desk: Desk, vote: Vote) -> Queued:
@@ -241,9 +254,13 @@ def _vote(desk: Desk, vote: Vote, *, approve: bool) -> Queued:
 
 
 def _record(desk: Desk, record_type: Any, **fields: object) -> Record:
-    record = build_record(record_type, created_ns=desk.clock.now_ns(), salt=secrets.token_bytes(SALT_BYTES), **fields)
+    record = _build(desk, record_type, **fields)
     desk.store.put(record.bytes)
     return record
+
+
+def _build(desk: Desk, record_type: Any, **fields: object) -> Record:
+    return build_record(record_type, created_ns=desk.clock.now_ns(), salt=secrets.token_bytes(SALT_BYTES), **fields)
 
 
 def _queue(desk: Desk, intent: Intent, record: Record | None = None) -> Queued:

@@ -33,6 +33,7 @@ class Publisher:
         self._clock = clock
         self._patience = patience
         self._published: set[bytes] = set()
+        self._made: dict[bytes, bytes] = {}  # by digest, not yet stored
         # A store that was away is not tried again for every entry of this delivery.
         self._away: dict[int, ProMLError] = {}
 
@@ -48,6 +49,18 @@ class Publisher:
             if digest not in self._published:
                 self._publish(digest)
                 self._published.add(digest)
+
+    def foresee(self, digests: Iterable[bytes]) -> None:
+        """Puts documents into every store together; what does not succeed is left for :meth:`publish` to tell."""
+        wanted = list(dict.fromkeys(digest for digest in digests if digest not in self._published))
+        if len(wanted) <= 1 or not self._stores or self._away:
+            return
+        try:
+            for store in self._stores:
+                store.put_all([self._local.get(digest) for digest in wanted if not store.has(digest)])
+        except ProMLError:
+            return
+        self._published.update(wanted)
 
     def _publish(self, digest: bytes) -> None:
         if not self._stores and not self._local.has(digest):
@@ -82,20 +95,25 @@ class Publisher:
     def registration_record(self, entry: Entry, typed: TransitionIntent) -> bytes:
         """Returns the digest of the record with which an entry registers its artefact on the way.
 
-        Made once: the caller keeps the digest in the entry's detail under ``registration``, and publishes it.
+        Made once: the caller keeps the digest in the entry's detail under ``registration``, and stores it with
+        :meth:`store_made` before anything is sent.
         """
         known = entry.detail.get("registration")
         if isinstance(known, str):
-            digest = parse_digest(known)
-        else:
-            record = build_record(
-                "registration",
-                created_ns=entry.created_ns,
-                salt=secrets.token_bytes(SALT_BYTES),
-                artefact={"name": typed.name, "kind": typed.kind},
-            )
-            digest = self._local.put(record.bytes)
-        return digest
+            return parse_digest(known)
+        record = build_record(
+            "registration",
+            created_ns=entry.created_ns,
+            salt=secrets.token_bytes(SALT_BYTES),
+            artefact={"name": typed.name, "kind": typed.kind},
+        )
+        self._made[record.digest] = record.bytes
+        return record.digest
+
+    def store_made(self) -> None:
+        """Puts the records that were made into the local store; raises LocalStorageError."""
+        self._local.put_all(list(self._made.values()))
+        self._made.clear()
 
 
 def _name(store: Store) -> str:

@@ -155,18 +155,24 @@ class Transactions:
         if not waiting or not self._may_have_changed():
             return False
         final = self._ledger.finalized()
-        changed = False
+        changed: list[Entry] = []
         vanished: dict[bytes, list[Entry]] = {}
+        reverted: list[tuple[Receipt, list[Entry]]] = []
         for (digest, entries), found in zip(waiting.items(), receipts(self._ledger, waiting), strict=True):
             receipt = found or self._earlier_receipt(entries)
-            if receipt is not None:
-                changed |= self._take(receipt, entries, is_final=receipt.block_number <= final)
-            elif entries[0].state == "confirmed":
+            if receipt is None and entries[0].state == "confirmed":
                 vanished[digest] = [_vanished(entry, self._clock.now_ns()) for entry in entries]
-        if vanished:
-            self._book.save(*(entry for entries in vanished.values() for entry in entries))
-            self._hand_in(vanished)
-        return changed or bool(vanished)
+                changed += vanished[digest]
+            elif receipt is not None and receipt.succeeded:
+                changed += self._included(receipt, entries, is_final=receipt.block_number <= final)
+            elif receipt is not None:
+                reverted.append((receipt, entries))
+        if changed:
+            self._book.save(*changed)
+        for receipt, entries in reverted:
+            self._reverted(receipt, entries)
+        self._hand_in(vanished)
+        return bool(changed or reverted)
 
     def resend(self) -> None:
         """Hands in again what the chain has nothing of, in the order of nonces, unless that was done just now.
@@ -187,7 +193,11 @@ class Transactions:
         if receipt is None:
             return False
         found = replace(entry, transaction_hash=transaction_hash, raw_transaction=b"")
-        self._take(receipt, [found], is_final=receipt.block_number <= self._ledger.finalized())
+        if receipt.succeeded:
+            final = self._ledger.finalized()
+            self._book.save(*self._included(receipt, [found], is_final=receipt.block_number <= final))
+        else:
+            self._reverted(receipt, [found])
         return True
 
     # -------------------------------------------------------------------------------------------------- internal
@@ -285,12 +295,10 @@ class Transactions:
             )
         )
 
-    def _take(self, receipt: Receipt, entries: Sequence[Entry], *, is_final: bool) -> bool:
-        if not receipt.succeeded:
-            self._reverted(receipt, entries)
-            return True
+    def _included(self, receipt: Receipt, entries: Sequence[Entry], *, is_final: bool) -> list[Entry]:
+        """Returns those entries that a receipt changes, as they are now."""
         now = self._clock.now_ns()
-        changed = [
+        return [
             replace(
                 _with_hash(entry, receipt.transaction_hash),
                 state="confirmed",
@@ -305,9 +313,6 @@ class Transactions:
             for entry in entries
             if (entry.state, entry.block_hash, entry.final) != ("confirmed", receipt.block_hash, is_final)
         ]
-        if changed:
-            self._book.save(*changed)
-        return bool(changed)
 
     def _reverted(self, receipt: Receipt, entries: Sequence[Entry]) -> None:
         """Decides about a transaction that was accepted when tried and reverted in its block: somebody was faster."""
