@@ -23,6 +23,7 @@ MODULES = (
     "command_line",
     "training",
     "hashing",
+    "exchange",
     "frames",
     "sampling",
 )

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -41,10 +42,12 @@ class RunningNode:
     home: Path
     port: int = 0
     process: subprocess.Popen[str] | None = None
+    tls: tuple[Path, Path] | None = None
+    """Certificate and key."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     @property
     def token_file(self) -> Path:
@@ -57,6 +60,8 @@ class RunningNode:
     def start(self, *options: str) -> None:
         """Starts it, at the port that it had before, and waits until it answers."""
         command = [sys.executable, "-m", "proml", "node", "--listen", f"127.0.0.1:{self.port}", "--every", "0.1"]
+        if self.tls is not None:
+            command += ["--tls-cert", str(self.tls[0]), "--tls-key", str(self.tls[1])]
         with (self.folder / "node.log").open("a") as log:
             self.process = subprocess.Popen(
                 [*command, *options, "--json"],
@@ -96,6 +101,9 @@ class RunningNode:
     ) -> tuple[int, Any]:
         """Asks it over HTTP; returns status and JSON (or None). Without ``token`` its own is sent; None sends none."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ENDS_S)
+        if self.tls is not None:
+            context = ssl.create_default_context(cafile=self.tls[0])
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=ENDS_S, context=context)
         chosen = dict(headers or {})
         if token is not None:
             chosen["Authorization"] = f"Bearer {token or self.token_file.read_text().strip()}"
