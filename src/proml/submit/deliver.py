@@ -230,8 +230,8 @@ class _Delivery:
         self._publisher.foresee(digest for candidate in ready for digest in documents_of(candidate.typed))
         published = [candidate for candidate in ready if self._publish(candidate)]
         self._resolver.foresee([c.typed.name for c in published if isinstance(c.typed, TransitionIntent)])
-        alike: list[list[_Bound]] = []
-        for group in self._grouped(published):
+        alike: list[Sequence[_Bound]] = []
+        for group in self._with_registrations(list(self._grouped(published))):
             # Those of artefacts do not build on each other within a round; all others may, such as a key's grant and
             # its end, and each sees what came of those before it.
             if not isinstance(group[0].candidates[0].typed, TransitionIntent | RegisterIntent):
@@ -347,7 +347,6 @@ class _Delivery:
         """Sends each group in one transaction, without those operations that the contract would refuse."""
         if self._transactions.is_held_up:
             return
-        groups = self._with_registrations(groups)
         wholes = [_together(group) for group in groups]
         found = self._transactions.estimates([whole.operation for whole in wholes])
         tried = [
