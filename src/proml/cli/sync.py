@@ -75,8 +75,8 @@ def sync(  # one option each
 
 
 def _deliver(session: Session, participant: Participant, wait: Wait) -> DeliveryReport | None:
-    """Sends what there is; with nothing to send no key is unlocked."""
-    if next(participant.outbox.entries("pending", "sent", "refused", "conflict"), None) is None:
+    """Sends what there is, and looks after what is not final; with nothing of either no key is unlocked."""
+    if next(participant.outbox.unsettled(), None) is None:
         return None
     with output.progress("sending", quiet=session.as_json) as advance:
         return participant.deliver(wait=wait, progress=lambda done, total, _: advance(done, total))
