@@ -11,10 +11,11 @@ BIN     := $(VENV)/bin
 NPM     := npm --no-fund --no-audit --loglevel=error
 ANVIL_VERSION := 1.7.1
 GETH_VERSION := 1.13.15
+AVALANCHEGO_VERSION := 1.14.0
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-stores test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-network test-network-slow test-stores test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -80,6 +81,24 @@ engines: geth  ## Ethereum clients that the tests start, into .engines
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/anvil-$(ANVIL_VERSION); \
 	else tools/left-out engines "npm is not installed"; fi
 
+# The plug-in is Subnet-EVM, of the version in tools/subnet-evm/go.mod; avalanchego finds it by the name of its machine.
+AVALANCHEGO := .engines/avalanchego-$(AVALANCHEGO_VERSION)
+SUBNET_EVM  := $(AVALANCHEGO)/plugins/srEXiWaHuhNyGwPUi444Tu47ZEDwxTWrbQiuD7FmgSAQ6X7Dy
+
+$(AVALANCHEGO)/avalanchego:
+	@mkdir -p $(@D)
+	@GOBIN=$(CURDIR)/$(@D) go install github.com/ava-labs/avalanchego/main@v$(AVALANCHEGO_VERSION)
+	@mv $(@D)/main $@
+
+$(SUBNET_EVM): tools/subnet-evm/main.go tools/subnet-evm/go.mod tools/subnet-evm/go.sum
+	@mkdir -p $(@D)
+	@cd tools/subnet-evm && go build -o $(CURDIR)/$@ .
+
+.PHONY: subnet-evm
+subnet-evm:  ## avalanchego with Subnet-EVM, into .engines (five minutes to build)
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(AVALANCHEGO)/avalanchego $(SUBNET_EVM); \
+	else tools/left-out subnet-evm "go is not installed"; fi
+
 .PHONY: geth
 geth:  ## go-ethereum for networks of several participants, into .engines (two minutes to build)
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/geth-$(GETH_VERSION)/geth; \
@@ -135,7 +154,7 @@ test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
 test-network: $(VENV)/.dev geth  ## four organisations on real clients, which are killed and cut off
 	@$(BIN)/python -m pytest tests/network -m 'not long'
 
-test-network-slow: $(VENV)/.dev geth .engines/geth-skewed-$(GETH_VERSION)/geth  ## what takes minutes: four stories at once, a chain that stands still, validators with wrong clocks
+test-network-slow: $(VENV)/.dev geth subnet-evm .engines/geth-skewed-$(GETH_VERSION)/geth  ## what takes minutes: four stories at once, a chain that stands still, wrong clocks, Subnet-EVM
 	@$(BIN)/python -m pytest tests/network -m long
 
 test-stores: .venv-stores/.made minio  ## content and records on a real S3 server, which is killed

@@ -292,7 +292,7 @@ def consortium(geth: Path, names: Sequence[str] = NAMES) -> Iterator[Consortium]
     """Yields organisations, four by default, whose clients run and who share a workspace; ends all that it started."""
     root = Path(tempfile.mkdtemp(prefix="pmnet-", dir="/tmp"))  # short: a socket's path is in it
     try:
-        with machines(len(names)) as fabric:
+        with machines(len(names) + 1) as fabric:  # one is for whom the tests let in later
             members = tuple(Member(name, number, fabric, root, geth) for number, name in enumerate(names))
             made = Consortium(fabric, members)
             try:

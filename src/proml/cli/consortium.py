@@ -11,6 +11,7 @@ import click
 from proml.cli import output
 from proml.cli.accounts import account_of
 from proml.cli.group import Group, Lazy, command
+from proml.consortium.names import ENGINES, WITH_STAKING
 from proml.errors import UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ _FOLDER = click.Path(path_type=Path)
         "keys": Lazy(f"{_HERE}:keys", "Make a participant's keys, on its own machine."),
         "new": Lazy(f"{_HERE}:new", "Write the participants' folders from a plan."),
         "start": Lazy(f"{_HERE}:start", "Start this participant's client."),
+        "create-chain": Lazy(f"{_HERE}:create_chain", "Create the chain, where the engine needs it."),
         "status": Lazy(f"{_HERE}:status", "How the client and the network are."),
         "stop": Lazy(f"{_HERE}:stop", "Stop this participant's client."),
         "add-validator": Lazy(f"{_HERE}:add_validator", "Vote that a participant may seal blocks."),
         "remove-validator": Lazy(f"{_HERE}:remove_validator", "Vote that a participant may seal no more blocks."),
+        "fund": Lazy("proml.cli.fund:fund", "Give accounts coins, to pay for their transactions."),
     },
     examples="""
         proml consortium keys clinic
@@ -52,12 +55,20 @@ def consortium() -> None:
     """
 
 
-@command("keys", examples="proml consortium keys clinic\nproml consortium keys clinic --account clinic.json")
+@command(
+    "keys",
+    examples="""
+        proml consortium keys clinic
+        proml consortium keys clinic --engine subnet-evm --account clinic.json
+    """,
+)
 @click.argument("name")
 @click.option("--into", type=_FOLDER, help="The participant's folder; a new one of its name by default.")
 @click.option("--account", "accounts", multiple=True, metavar="FILE_OR_ADDRESS",
               help="Who gets coins in the genesis block; your identities by default.")  # fmt: skip
-def keys(session: Session, name: str, into: Path | None, accounts: tuple[str, ...]) -> None:
+@click.option("--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True,
+              help="What the plan will say; subnet-evm needs keys of its own.")  # fmt: skip
+def keys(session: Session, name: str, into: Path | None, accounts: tuple[str, ...], engine: str) -> None:
     """Make the keys of a participant: one that seals blocks, one that names its client.
 
     They stay in FOLDER/keys. Hand out FOLDER/NAME.public.json.
@@ -65,13 +76,18 @@ def keys(session: Session, name: str, into: Path | None, accounts: tuple[str, ..
     from proml.consortium.keys import make_keys  # noqa: PLC0415 - takes long to import
 
     folder = into or Path(name)
-    public = make_keys(folder, _participant(name), _accounts(accounts))
+    public = make_keys(folder, _participant(name), _accounts(accounts), staking=engine in WITH_STAKING)
     file = folder / f"{name}.public.json"
     document = {"participant": name, "public_file": str(file), "validator": public.validator,
-                "accounts": list(public.accounts)}  # fmt: skip
+                "accounts": list(public.accounts), "node": public.staking.node if public.staking else None}  # fmt: skip
     lines = [
         f"made the keys of {output.colour(name, 'name')} in {output.printable(folder / 'keys')} (secret)",
-        *output.fields([("validator", public.validator), ("accounts", ", ".join(public.accounts) or "none")]),
+        *output.fields(
+            [
+                ("validator", public.staking.node if public.staking else public.validator),
+                ("accounts", ", ".join(public.accounts) or "none"),
+            ]
+        ),
         f"Hand out {output.printable(file)}.",
     ]
     session.answer(document, lines)
@@ -141,12 +157,32 @@ def start(session: Session, where: Path) -> None:
     FOLDER/start.sh runs it in the foreground, for systemd and containers.
     """
     from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.engines import engine_of  # noqa: PLC0415 - as above
     from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
 
     network = read_network(where)
     pid = client.start(network)
     lines = [f"started the client of {output.colour(network.participant, 'name')}: process {pid}, {network.rpc_url}"]
+    if step := engine_of(network.engine).next_step:
+        lines.append(f"Next, once: {step}")
     session.answer({**_network_document(network), "pid": pid}, lines)
+
+
+@command("create-chain", examples="proml consortium create-chain clinic")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def create_chain(session: Session, where: Path) -> None:
+    """Create the chain in the running network, for the engine subnet-evm; the others' chains begin by themselves.
+
+    Any participant does it, once more than two thirds of the clients run. Everybody has computed the same founding
+    transactions, so that it does not matter who. Doing it again does nothing.
+    """
+    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network = read_network(where)
+    done = list(client.found(network))
+    lines = [*(f"done: {step}" for step in done), f"the chain is there: {network.rpc_url}"]
+    session.answer({**_network_document(network), "done": done}, lines)
 
 
 @command("stop", examples="proml consortium stop\nproml consortium stop trial/one")
@@ -214,10 +250,16 @@ def _answer_status(session: Session, network: Network, found: ClientStatus) -> N
         raise UnreachableError(
             f"the client of {network.participant} "
             + (f"(process {found.pid}) does not answer." if found.pid else "does not run."),
-            hint=f"Look into {network.root / 'client.log'}." if found.pid
-            else f"Start it: `proml consortium start {network.root}`.",
-        )  # fmt: skip
+            hint=_when_silent(network) if found.pid else f"Start it: `proml consortium start {network.root}`.",
+        )
     session.answer(document, _status_lines(network, found))
+
+
+def _when_silent(network: Network) -> str:
+    from proml.consortium.engines import engine_of  # noqa: PLC0415 - takes long to import
+
+    step = engine_of(network.engine).next_step
+    return f"Look into {network.root / 'client.log'}." + (f" If the chain is not founded yet: {step}" if step else "")
 
 
 def _status_lines(network: Network, found: ClientStatus) -> Iterator[str]:

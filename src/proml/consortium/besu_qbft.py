@@ -1,7 +1,8 @@
 """Hyperledger Besu with QBFT: blocks are final at once, and a third of the validators may fail. The production choice.
 
-Written after Besu's documentation. The program could not be had where ProML is tested, so **this engine's files were
-never run by the tests**; what can be checked without it (the extra data's RLP, the files' form) is.
+Written after Besu's documentation, with which it was compared again (docs/how-to/run-a-consortium.md says on which
+pages). The program could not be had where ProML is tested, so **this engine's files were never run by the tests**; what
+can be checked without it (the extra data's RLP, the files' form) is.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from proml.consortium.engines import Ask, allocations, peers_of
+from proml.consortium.engines import Ask, Usual, allocations, need_addresses, peers_of
 from proml.consortium.keys import address_of
 from proml.core.finality import Finality
 from proml.core.words import address_bytes, parse_address
@@ -25,13 +26,15 @@ _MIX_HASH = "0x63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365"
 _VANITY_BYTES = 32
 
 
-class BesuQbft:
+class BesuQbft(Usual):
     """An :class:`~proml.consortium.engines.Engine`."""
 
     name = "besu-qbft"
     variable = "PROML_BESU"
     program = "besu"
     versions = "24.1 or later; not tested with any"
+    image = "hyperledger/besu:latest"
+    in_image: Mapping[str, str] = {"PROML_BESU": "besu"}
 
     def finality(self, plan: Plan) -> Finality:  # noqa: ARG002 - the port's signature
         """Returns ``immediate``: a block has the seals of two thirds before anybody sees it."""
@@ -43,6 +46,7 @@ class BesuQbft:
 
     def files(self, plan: Plan, seat: Seat) -> Mapping[str, str]:
         """Returns genesis, peers and the start script."""
+        need_addresses(plan, "besu, as long as its support of them is for early access,")
         return {
             "genesis.json": json.dumps(self._genesis(plan), indent=2) + "\n",
             "static-nodes.json": json.dumps(peers_of(plan, seat), indent=2) + "\n",

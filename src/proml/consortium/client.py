@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from proml.adapters.jsonrpc.administration import Administration
 from proml.adapters.jsonrpc.answers import Reader
@@ -24,7 +25,7 @@ from proml.core.words import parse_address
 from proml.errors import ConfigError, ConflictError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from proml.consortium.folder import Network
 
@@ -136,7 +137,7 @@ def start(network: Network) -> int:
                 hint=f"Look into {network.root / 'start.log'} and client.log.",
             )
         with contextlib.suppress(UnreachableError), _admin(network, engine) as ask:
-            ask("eth_blockNumber")
+            engine.ready(ask)
             return process.pid
         time.sleep(_POLL_S)
     raise UnreachableError(
@@ -199,7 +200,7 @@ def status(network: Network) -> ClientStatus:
         with _admin(network, engine) as ask:
             read = Reader("eth_getBlockByNumber", f"the client of {network.participant}")
             newest, genesis = (read.block(ask("eth_getBlockByNumber", block, False)) for block in ("latest", "0x0"))  # noqa: FBT003 - without transactions
-            validators = [parse_address(address) for address in engine.validators(ask)]
+            validators = engine.validators(ask)
             names = {address: name for name, address in network.validators.items()}
             return ClientStatus(
                 pid=pid,
@@ -208,7 +209,7 @@ def status(network: Network) -> ClientStatus:
                 block_hash=newest.hash,
                 block_time=newest.timestamp,
                 genesis_hash=genesis.hash,
-                peers=read.quantity(ask("net_peerCount")),
+                peers=engine.peers(ask),
                 is_validator=network.validators[network.participant] in validators,
                 validators={address: names.get(address, "") for address in validators},
                 votes=dict(engine.votes(ask)),
@@ -232,11 +233,14 @@ def vote(network: Network, who: str, *, admit: bool) -> ClientStatus:
         How things stand after the vote.
 
     Raises:
-        UsageError: There is no such participant, it is what it is to become already, or this client has no vote.
+        UsageError: There is no such participant, it is what it is to become already, this client has no vote, or
+            nobody has with this engine.
         UnreachableError: The client does not answer.
     """
-    address = network.validators.get(who) or _address(who, network)
     engine = engine_of(network.engine)
+    if engine.no_votes:
+        raise UsageError(engine.no_votes, hint=engine.instead)
+    address = network.validators.get(who) or _address(who, network)
     now = status(network)
     if now.validators is None:
         raise UnreachableError(
@@ -260,14 +264,44 @@ def _address(who: str, network: Network) -> str:
     raise UsageError(f"there is no participant {who!r}; there are {names}.", hint="Name one, or an address.")
 
 
+def found(network: Network) -> Sequence[str]:
+    """Founds the network's chain, for an engine whose chain does not begin by itself; returns what was done.
+
+    Raises:
+        UsageError: The engine's does.
+        ConflictError: It cannot be founded as planned any more.
+        UnreachableError: This client, or too few of the others, answer.
+    """
+    engine = engine_of(network.engine)
+    with _admin(network, engine) as ask:
+        return engine.found(ask)
+
+
+class _Asking:
+    """An :class:`~proml.consortium.engines.Ask` with a connection for each path."""
+
+    def __init__(self, network: Network, socket: str) -> None:
+        self.folder = network.root
+        self._where = str(network.root / socket) if socket else network.rpc_url
+        self._open: dict[str, Administration] = {}
+
+    def __call__(self, method: str, *parameters: Any, at: str = "") -> Any:
+        if at not in self._open:
+            self._open[at] = Administration(urljoin(self._where, at) if at else self._where)
+        return self._open[at].ask(method, *parameters)
+
+    def close(self) -> None:
+        for one in self._open.values():
+            one.close()
+
+
 @contextlib.contextmanager
-def _admin(network: Network, engine: Engine) -> Iterator[Any]:
-    socket = engine.admin_socket()
-    administration = Administration(str(network.root / socket) if socket else network.rpc_url)
+def _admin(network: Network, engine: Engine) -> Iterator[_Asking]:
+    asking = _Asking(network, engine.admin_socket())
     try:
-        yield administration.ask
+        yield asking
     finally:
-        administration.close()
+        asking.close()
 
 
 def _last_words(network: Network) -> str:

@@ -6,12 +6,14 @@ An engine is an existing client with its consensus. It only says what to write a
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proml.errors import ConfigError
+from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from proml.consortium.plan import Plan, Seat
     from proml.core.finality import Finality
@@ -29,8 +31,13 @@ ALLOWANCE_WEI = 10**27
 class Ask(Protocol):
     """Asks the client of one folder: a JSON-RPC method and its parameters."""
 
-    def __call__(self, method: str, *parameters: Any) -> Any:
-        """Returns the result."""
+    @property
+    def folder(self) -> Path:
+        """The participant's folder."""
+        ...
+
+    def __call__(self, method: str, *parameters: Any, at: str = "") -> Any:
+        """Returns the result; ``at`` is a path of the client's HTTP interface where it is not the ledger's."""
         ...
 
 
@@ -42,12 +49,22 @@ class Engine(Protocol):
         variable: Environment variable that names the program.
         program: What it is called on the PATH.
         versions: Versions that are known to work, for people.
+        image: A container image that has the program.
+        in_image: What the image's environment has to say of where the program is.
+        next_step: What is to be done once clients run, for people; empty if nothing.
+        no_votes: Why validators are not voted on; empty if they are.
+        instead: What to do instead.
     """
 
     name: str
     variable: str
     program: str
     versions: str
+    image: str
+    in_image: Mapping[str, str]
+    next_step: str
+    no_votes: str
+    instead: str
 
     def finality(self, plan: Plan) -> Finality:
         """Returns when the network's blocks are final."""
@@ -61,6 +78,10 @@ class Engine(Protocol):
         """Returns the client's files by name, ``genesis.json`` and ``start.sh`` among them; the same for everybody."""
         ...
 
+    def rpc_path(self, files: Mapping[str, str]) -> str:
+        """Returns at which path of its address a client with these files offers JSON-RPC; empty for none."""
+        ...
+
     def accepts(self, version: str) -> bool:
         """Whether a program that says this about its version can be used."""
         ...
@@ -69,8 +90,20 @@ class Engine(Protocol):
         """Returns the IPC socket for administration, relative to the folder; empty for JSON-RPC over HTTP."""
         ...
 
+    def ready(self, ask: Ask) -> None:
+        """Asks something that a client answers once it runs."""
+        ...
+
+    def found(self, ask: Ask) -> Sequence[str]:
+        """Founds the chain, where running clients are not enough; returns what was done."""
+        ...
+
+    def peers(self, ask: Ask) -> int:
+        """Returns to how many other clients this one is connected."""
+        ...
+
     def validators(self, ask: Ask) -> Sequence[str]:
-        """Returns the addresses that may seal blocks now."""
+        """Returns who may seal blocks now, as :meth:`validator` names them."""
         ...
 
     def vote(self, ask: Ask, address: str, *, admit: bool) -> None:
@@ -86,12 +119,41 @@ class Engine(Protocol):
         ...
 
 
+class Usual:
+    """What engines have in common whose chain is there as soon as the clients run, and whose validators vote."""
+
+    next_step = ""
+    no_votes = ""
+    instead = ""
+
+    def rpc_path(self, files: Mapping[str, str]) -> str:  # noqa: ARG002 - the port's signature
+        """Returns nothing: the whole address is JSON-RPC's."""
+        return ""
+
+    def ready(self, ask: Ask) -> None:
+        """Asks for the newest block."""
+        ask("eth_blockNumber")
+
+    def found(self, ask: Ask) -> Sequence[str]:  # noqa: ARG002 - as above
+        """Refuses: there is nothing to do."""
+        raise UsageError(
+            "this network's chain begins by itself, with its genesis block; only a plan with the engine subnet-evm "
+            "has a chain to found.",
+            hint="Start the clients: `proml consortium start`.",
+        )
+
+    def peers(self, ask: Ask) -> int:
+        """Asks ``net_peerCount``."""
+        return int(ask("net_peerCount"), 16)
+
+
 def engine_of(name: str) -> Engine:
     """Returns the engine of this name; raises ConfigError if there is none."""
     from proml.consortium.besu_qbft import BesuQbft  # noqa: PLC0415 - they import this module
     from proml.consortium.geth_clique import GethClique  # noqa: PLC0415 - as above
+    from proml.consortium.subnet_evm import SubnetEvm  # noqa: PLC0415 - as above
 
-    engines: tuple[Engine, ...] = (GethClique(), BesuQbft())
+    engines: tuple[Engine, ...] = (GethClique(), SubnetEvm(), BesuQbft())
     found = next((engine for engine in engines if engine.name == name), None)
     if found is None:
         names = ", ".join(engine.name for engine in engines)
@@ -104,6 +166,18 @@ def allocations(plan: Plan) -> dict[str, dict[str, str]]:
     accounts = sorted({account for seat in plan.founders for account in seat.keys.accounts})
     coins = {account: {"balance": hex(ALLOWANCE_WEI)} for account in accounts}
     return {**coins, DEPLOYER: {"balance": "0x0", "code": DEPLOYER_CODE}}
+
+
+def need_addresses(plan: Plan, program: str) -> None:
+    """Refuses host names, for programs that take IP addresses only; raises ConfigError."""
+    for seat in plan.seats:
+        try:
+            ipaddress.ip_address(seat.host)
+        except ValueError as error:
+            raise ConfigError(
+                f"expected an IP address as the host of {seat.name}, found {seat.host}: {program} takes no host names.",
+                hint="Write its address into the plan.",
+            ) from error
 
 
 def enode(seat: Seat) -> str:

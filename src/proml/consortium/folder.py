@@ -3,7 +3,7 @@
 | path | what |
 |---|---|
 | ``network.json`` | what this folder is: engine, chain, who takes part |
-| ``genesis.json``, the peers, ``start.sh`` | of the engine; ``start.sh`` runs the client in the foreground |
+| ``genesis.json``, peers or settings, ``start.sh`` | of the engine; ``start.sh`` runs the client in the foreground |
 | ``proml-consortium.service``, ``compose.yaml`` | to run it by systemd or in a container |
 | ``keys/`` | secret, made here, never overwritten |
 | ``data/``, ``client.log``, ``client.pid`` | the client's own |
@@ -35,8 +35,6 @@ NETWORK_FILE = "network.json"
 # A Unix socket's path has at most 107 bytes (unix(7)); this leaves room for data/geth.ipc.
 LONGEST_PATH_BYTES = 90
 _SIZE_LIMIT = 1 << 20
-_GETH_IMAGE = "ethereum/client-go:v1.13.15"
-_BESU_IMAGE = "hyperledger/besu:latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Network:
         finality: When blocks are final, as workspace files write it.
         rpc_url: Where its client answers, on this machine.
         genesis: SHA-256 of ``genesis.json`` in hex; the same for everybody.
-        validators: Addresses that seal, or may once voted in, by participant.
+        validators: Who seals, or may once voted in, as the engine names it, by participant.
     """
 
     root: Path
@@ -92,13 +90,14 @@ def write_folder(plan: Plan, name: str, into: Path) -> Network:
         "engine": plan.engine,
         "chain_id": plan.chain_id,
         "finality": str(engine.finality(plan)),
-        "rpc_url": f"http://127.0.0.1:{seat.rpc_port}",
+        "rpc_url": f"http://127.0.0.1:{seat.rpc_port}{engine.rpc_path(files)}",
         "validators": {other.name: engine.validator(other) for other in plan.seats},
     }
     files["proml-consortium.service"] = _unit(plan, seat, into)
     files["compose.yaml"] = _compose(plan, seat)
     make_private_folder(into)
     for file, text in files.items():
+        make_private_folder((into / file).parent)
         write_atomically(into / file, text.encode(), mode=0o755 if file == "start.sh" else 0o644)
     write_atomically(into / NETWORK_FILE, (json.dumps(network, indent=2) + "\n").encode(), mode=0o644)
     return read_network(into)
@@ -178,6 +177,7 @@ RestartSec=5
 # A client that is killed loses what it had not written: give it time.
 TimeoutStopSec=120
 KillSignal=SIGTERM
+LimitNOFILE=65536
 NoNewPrivileges=true
 PrivateTmp=true
 
@@ -188,11 +188,11 @@ WantedBy=multi-user.target
 
 def _compose(plan: Plan, seat: Seat) -> str:
     engine = engine_of(plan.engine)
-    image = _GETH_IMAGE if engine.program == "geth" else _BESU_IMAGE
+    environment = "\n".join(f"      {name}: {value}" for name, value in engine.in_image.items())
     return f"""# The client in a container, on the host's own network. Not tested: no container engine was at hand.
 services:
   {seat.name}:
-    image: {image}
+    image: {engine.image}
     network_mode: host
     restart: unless-stopped
     stop_grace_period: 2m
@@ -200,7 +200,7 @@ services:
     working_dir: /network
     entrypoint: ["/bin/sh", "/network/start.sh"]
     environment:
-      {engine.variable}: {engine.program}
+{environment}
     volumes:
       - .:/network
 """

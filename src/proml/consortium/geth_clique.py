@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from proml.consortium.engines import Ask, allocations, peers_of
+from proml.consortium.engines import Ask, Usual, allocations, peers_of
 from proml.core.finality import Finality, clique_depth
 from proml.core.words import parse_address
 
@@ -30,13 +30,15 @@ _EPOCH_BLOCKS = 30_000
 _VANITY_BYTES, _SEAL_BYTES = 32, 65
 
 
-class GethClique:
+class GethClique(Usual):
     """An :class:`~proml.consortium.engines.Engine`."""
 
     name = "geth-clique"
     variable = "PROML_GETH"
     program = "geth"
     versions = "1.13.x; 1.13.15 is tested"
+    image = "ethereum/client-go:v1.13.15"
+    in_image: Mapping[str, str] = {"PROML_GETH": "geth"}
 
     def finality(self, plan: Plan) -> Finality:
         """Returns as many blocks on top as a majority of the founders seals."""

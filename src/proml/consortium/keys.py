@@ -1,8 +1,9 @@
 """A participant's keys, made on its own machine, and the public file that it hands to the others.
 
 ``keys/`` in the participant's folder never leaves it: ``validator/`` (a keystore, Web3 Secret Storage v3, whose key
-seals blocks), ``passphrase`` (unlocks it), ``node.key`` (names the client to its peers; hex). The public file has the
-public halves and a signature by each key, so that nobody can pass another's keys off as its own.
+seals blocks), ``passphrase`` (unlocks it), ``node.key`` (names the client to its peers; hex), and avalanchego's own
+(:mod:`.avalanche.staking`) if wanted. The public file has the public halves and a signature by each key, so that nobody
+can pass another's keys off as its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from proml.adapters.keystore import write_keystore
 from proml.adapters.local_signer import LocalSigner, recover_address
 from proml.adapters.new_file import write_new_file
 from proml.config import make_private_folder, write_atomically
+from proml.consortium.avalanche.staking import SHAPE as STAKING_SHAPE
+from proml.consortium.avalanche.staking import Staking, check_staking, document_of, make_staking, read_staking
 from proml.core import shape
 from proml.core.canonical import parse_json
 from proml.core.digest import keccak256
@@ -39,15 +42,23 @@ class PublicKeys:
         node_key: Uncompressed public key of its client without the leading 04, 64 bytes (devp2p's node id).
         validator: Address of the key that seals blocks, EIP-55.
         accounts: Addresses that get coins in the genesis block, to pay for their transactions.
+        staking: Certificate and BLS key of an avalanchego; None if it was not to have any.
     """
 
     node_key: bytes
     validator: str
     accounts: tuple[str, ...]
+    staking: Staking | None = None
 
 
-def make_keys(folder: Path, name: str, accounts: Sequence[str]) -> PublicKeys:
+def make_keys(folder: Path, name: str, accounts: Sequence[str], *, staking: bool = False) -> PublicKeys:
     """Makes the keys of a participant in ``folder``/keys.
+
+    Args:
+        folder: The participant's folder; made if needed.
+        name: The participant.
+        accounts: Who gets coins in the genesis block.
+        staking: Make avalanchego's keys too, without which the engine ``subnet-evm`` cannot be used.
 
     Raises:
         UsageError: There are keys already: they are never overwritten.
@@ -66,9 +77,10 @@ def make_keys(folder: Path, name: str, accounts: Sequence[str]) -> PublicKeys:
     write_keystore(keys / "validator" / _keystore_name(validator.address), validator, passphrase.encode(), light=True)
     write_new_file(keys / "passphrase", passphrase.encode())
     write_new_file(keys / "node.key", node.private_key.hex().encode())
-    public = PublicKeys(node.public_key, validator.address, tuple(accounts))
+    more = make_staking(keys) if staking else None
+    public = PublicKeys(node.public_key, validator.address, tuple(accounts), more.public if more else None)
     digest = _digest(name, public)
-    document = {
+    document: dict[str, object] = {
         "schema": SCHEMA,
         "name": name,
         "node_key": f"0x{public.node_key.hex()}",
@@ -76,6 +88,8 @@ def make_keys(folder: Path, name: str, accounts: Sequence[str]) -> PublicKeys:
         "accounts": list(public.accounts),
         "proofs": {"node": _hex(node.sign_hash(digest)), "validator": _hex(validator.sign_hash(digest))},
     }
+    if more is not None:
+        document["staking"] = document_of(more.public, more.sign(digest))
     write_atomically(folder / f"{name}.public.json", (json.dumps(document, indent=2) + "\n").encode(), mode=0o644)
     return public
 
@@ -94,10 +108,13 @@ def read_public(path: Path, name: str) -> PublicKeys:
     except InvalidRecord as error:
         raise ConfigError(f"In {path}: {error.message}", hint=f"Ask {name} for its public file again.") from error
     fields = cast("dict[str, Any]", document)
-    public = PublicKeys(bytes.fromhex(fields["node_key"][2:]), fields["validator"], tuple(fields["accounts"]))
+    staking = read_staking(fields["staking"]) if "staking" in fields else None
+    public = PublicKeys(bytes.fromhex(fields["node_key"][2:]), fields["validator"], tuple(fields["accounts"]), staking)
     digest = _digest(fields["name"], public)
     if fields["name"] != name:
         raise ConfigError(f"{path} is the public file of {fields['name']!r}, not of {name}.", hint="Rename it back.")
+    if staking is not None:
+        check_staking(staking, digest, bytes.fromhex(fields["staking"]["signature"][2:]), str(path))
     signers = {"node": address_of(public.node_key), "validator": public.validator}
     for which, address in signers.items():
         try:
@@ -119,6 +136,7 @@ def address_of(node_key: bytes) -> str:
 
 def _digest(name: str, public: PublicKeys) -> bytes:
     parts = [SCHEMA, name, public.node_key.hex(), public.validator, *public.accounts]
+    parts += public.staking.described() if public.staking else ()
     return keccak256("\n".join(parts).encode())
 
 
@@ -149,5 +167,6 @@ _SHAPE = shape.structure(
         "validator": _address,
         "accounts": shape.array(_address, _MOST_ACCOUNTS),
         "proofs": shape.structure({"node": _SIGNATURE, "validator": _SIGNATURE}),
-    }
+    },
+    {"staking": STAKING_SHAPE},
 )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from proml.consortium.keys import PublicKeys, read_public
+from proml.consortium.names import ENGINES, WITH_STAKING
 from proml.core import shape
 from proml.errors import ConfigError, InvalidRecord
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-ENGINES = ("geth-clique", "besu-qbft")
 MOST_PARTICIPANTS = 100
 _SIZE_LIMIT = 1 << 20
 # A workspace's creation takes some 6 M gas; a plan below that could hold none.
@@ -171,9 +171,16 @@ def _seat(name: str, fields: Mapping[str, Any], keys: PublicKeys) -> Seat:
 def _check_whole(plan: Plan, path: Path) -> None:
     if not plan.founders:
         raise ConfigError(f"{path.name} has no founder: nobody would seal blocks.", hint="Remove founder = false.")
+    without = [seat.name for seat in plan.seats if seat.keys.staking is None]
+    if plan.engine in WITH_STAKING and without:
+        raise ConfigError(
+            f"{path.name} is for {plan.engine}, but the public file of {', '.join(without)} has no keys for it.",
+            hint=f"Make keys for it, in a new folder: proml consortium keys {without[0]} --engine {plan.engine}",
+        )
     own: tuple[tuple[str, list[object]], ...] = (
         ("validator key", [seat.keys.validator for seat in plan.seats]),
         ("node key", [seat.keys.node_key for seat in plan.seats]),
+        *((f"{key} of avalanchego", found) for key, found in _staking(plan).items()),
         ("host and p2p_port", [(seat.host, seat.p2p_port) for seat in plan.seats]),
     )
     for what, taken in own:
@@ -184,6 +191,14 @@ def _check_whole(plan: Plan, path: Path) -> None:
                     f"{first.name} and {seat.name} have the same {what} in {path.name}.",
                     hint="Each participant has its own.",
                 )
+
+
+def _staking(plan: Plan) -> dict[str, list[object]]:
+    """Returns everybody's keys of avalanchego by kind; none if the engine needs none."""
+    found = [seat.keys.staking for seat in plan.seats if seat.keys.staking is not None]
+    if plan.engine not in WITH_STAKING:
+        return {}
+    return {"certificate": [one.certificate for one in found], "BLS key": [one.bls_key for one in found]}
 
 
 def _time(value: object, path: str) -> None:

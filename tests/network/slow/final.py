@@ -1,0 +1,178 @@
+"""Four organisations whose clients are avalanchego with Subnet-EVM; participants.py has them with geth.
+
+An idle chain makes no blocks here, and the clients' HTTP interface is on their own machines' loopback only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from tests.network import participants
+from tests.network.fabric import machines
+from tests.network.participants import NAMES, PERIOD_S, Consortium, Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENGINE = "subnet-evm"
+_ROOT = Path(__file__).parents[3]
+# Asks one question of a client, on its machine: the address, and the request.
+_ASK = """
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
+print(urllib.request.urlopen(request, timeout=10).read().decode())
+"""
+
+
+def wanted_avalanchego() -> Path:
+    """Returns the program of `make subnet-evm`, or skips the test where it is missing; in CI that is a failure."""
+    built = sorted((_ROOT / ".engines").glob("avalanchego-*/avalanchego"))
+    chosen = os.environ.get("PROML_AVALANCHEGO")
+    program = Path(chosen) if chosen else built[-1] if built else None
+    missing = program is None and "avalanchego is missing: `make subnet-evm` builds it"
+    missing = missing or (os.geteuid() != 0 and "network namespaces need root")
+    missing = missing or (shutil.which("ip") is None and "network namespaces need iproute2")
+    if missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    assert program is not None
+    return program
+
+
+class FinalMember(Member):
+    """One organisation whose client is an avalanchego."""
+
+    def _environment(self) -> dict[str, str]:
+        return {**super()._environment(), "PROML_AVALANCHEGO": str(self.geth)}
+
+    @property
+    def ledger(self) -> str:
+        """The address of the chain at its client."""
+        return str(json.loads((self.network / "network.json").read_text())["rpc_url"])
+
+    def rpc(self, method: str, *parameters: object) -> Any:
+        """Asks its client, on its machine."""
+        request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
+        words = [*self.fabric.enter(self.machine), sys.executable, "-c", _ASK, self.ledger, request]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{self.name}: {method}: {done.stderr}"
+        return json.loads(done.stdout)["result"]
+
+    def kill(self) -> None:
+        """Kills its client, and waits until nothing of it is left: the plug-in is a process of its own."""
+        self.signal(signal.SIGKILL)
+        ends = time.monotonic() + 10
+        while left := self._processes():
+            if time.monotonic() > ends:
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    def _processes(self) -> list[int]:
+        words = ["ip", "netns", "pids", self.fabric.namespace(self.machine)]
+        pids = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        return [int(pid) for pid in pids if _program(int(pid)).startswith(str(self.geth.parent))]
+
+
+def _program(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return str(Path(f"/proc/{pid}/exe").readlink())
+    return ""
+
+
+class FinalConsortium(Consortium):
+    """All of them."""
+
+    def __getitem__(self, name: str) -> FinalMember:
+        return cast("FinalMember", super().__getitem__(name))
+
+    def kill_all(self) -> None:
+        """Kills all clients at the same time."""
+        self.at_once(lambda member: self[member.name].kill())
+
+    def answers(self) -> None:
+        """Waits until every client offers the chain."""
+        self.until(
+            lambda: all(m.ask("consortium", "status", m.network).returncode == 0 for m in self), "all clients answer"
+        )
+
+
+@contextlib.contextmanager
+def final_consortium(program: Path) -> Iterator[FinalConsortium]:
+    """Yields four organisations whose clients run and who share a workspace; ends all that it started."""
+    root = Path(tempfile.mkdtemp(prefix="pmfin-", dir="/tmp"))
+    try:
+        with machines(len(NAMES) + 1) as fabric:
+            members = tuple(FinalMember(name, number, fabric, root, program) for number, name in enumerate(NAMES))
+            made = FinalConsortium(fabric, members)
+            try:
+                _found(made)
+                yield made
+            finally:
+                _end(fabric.size, root, program, made)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _end(size: int, root: Path, program: Path, made: FinalConsortium) -> None:
+    for machine in range(size):
+        left = FinalMember("left", machine, made.fabric, root, program)
+        for pid in left._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _found(made: FinalConsortium) -> None:
+    """Keys, plan, clients, chain, workspace: as docs/how-to/run-a-consortium.md tells it."""
+    founder = made.members[0]
+    made.at_once(make_keys)
+    _write_plan(made)
+    fingerprints = made.at_once(write_folder)
+    assert len(set(fingerprints)) == 1
+    made.at_once(Member.start)
+    founder("consortium", "create-chain", founder.network)
+    made.answers()
+    roles = ("admin+contributor", "admin+contributor+reviewer", "admin+contributor", "admin+contributor+auditor")
+    named = [f"{m.name}:{r}:{m.root / m.name}.json" for m, r in zip(made.members[1:], roles[1:], strict=True)]
+    status = founder("consortium", "status", founder.network)
+    founder(
+        "workspace", "new", "--name", "study", "--quorum", 2, "--ledger", status["ledger"],
+        "--finality", status["finality"], "--store", founder.root / "store", "--lifecycle", "source",
+        "--member", f"{founder.name}:{roles[0]}", *(word for one in named for word in ("--member", one)),
+    )  # fmt: skip
+    file = founder.root / "workspace.json"
+    founder("workspace", "file", "-o", file)
+    made.until(lambda: all(participants._joins(member, file) for member in made.members[1:]), "the others join")
+
+
+def make_keys(member: Member) -> None:
+    """Makes identity and keys, and hands out the public halves."""
+    member("id", "new", member.name)
+    member("id", "export", member.name, "-o", member.root / f"{member.name}.json")
+    member("consortium", "keys", member.name, "--into", member.network, "--engine", ENGINE)
+
+
+def write_folder(member: Member) -> str:
+    """Writes a participant's folder from the plan; returns the fingerprint of the genesis."""
+    document = member("consortium", "new", member.root / "study.toml", "--only", member.name)
+    return str(document["genesis_sha256"])
+
+
+def _write_plan(made: FinalConsortium) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    seats = [f'\n[participants.{m.name}]\nhost = "{made.fabric.address(m.machine)}"\n' for m in made]
+    head = f'name = "study"\nengine = "{ENGINE}"\nchain_id = 7071\nperiod_s = {PERIOD_S}\ngenesis_time = {now}\n'
+    (made.members[0].root / "study.toml").write_text(head + "".join(seats))
