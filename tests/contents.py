@@ -82,7 +82,8 @@ class Told:
 @contextlib.contextmanager
 def serving(folder: Folder, **options: Any) -> Iterator[int]:
     """Hands the content of a working folder out on loopback, in a thread; yields the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
         app = Starlette(routes=content_routes(ContentService(folder)))
         config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False, **options)
         server = uvicorn.Server(config)

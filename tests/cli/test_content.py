@@ -231,6 +231,6 @@ def killed(person: Person, words: list[str]) -> int:
                 assert process.wait(wait_s) == 0, process.stderr and process.stderr.read()
             except subprocess.TimeoutExpired:
                 process.kill()
-                kills, wait_s = kills + 1, wait_s + 0.08
+                kills, wait_s = kills + 1, 1.2 * wait_s
                 continue
             return kills

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.contents import Told, giving, manifest_of, new_peer, piece_of, serving, some_bytes, write_files
 
-from proml.adapters import content_node
 from proml.adapters.content_node import NodeContents
 from proml.adapters.sharing_sqlite import Share, SqliteSharing
 from proml.config import Folder
@@ -337,9 +336,8 @@ HARMFUL = [wrong, endless, too_few, too_few_and_says_so, stalling, elsewhere, no
 
 @pytest.mark.parametrize("answer", HARMFUL, ids=lambda answer: answer.__name__)
 def test_a_node_that_does_harm_is_told_and_the_next_one_asked(
-    folder: Folder, tmp_path: Path, answer: Callable[[str], Iterator[bytes]], monkeypatch: pytest.MonkeyPatch
+    folder: Folder, tmp_path: Path, answer: Callable[[str], Iterator[bytes]]
 ) -> None:
-    monkeypatch.setattr(content_node, "TIMEOUT_S", 0.5)
     share(folder, DATA)
     manifest = manifest_of({SINGLE_FILE: DATA})
     with (
@@ -347,6 +345,7 @@ def test_a_node_that_does_harm_is_told_and_the_next_one_asked(
         node_of(folder, new_peer(folder)) as honest,
         closing(NodeContents(f"http://127.0.0.1:{port}", "token")) as harmful,
     ):
+        harmful.timeout_s = 0.5
         done = fetch(manifest, tmp_path / "model", [harmful, honest])
         assert (tmp_path / "model").read_bytes() == DATA
         assert list(done.faults) == [harmful.where]

@@ -65,12 +65,14 @@ class FolderContents:
             LocalStorageError: The disk is full or not writable.
         """
         path, partial = self._root / piece.name.path, self._partial(piece.name)
+        is_new = not path.parent.is_dir()
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with filled(partial, piece, open_at, told), writing(path):
             partial.replace(path)
             # The names themselves have to be on disk too: the object's, and those of folders just made.
-            for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+            above = (path.parent.parent, path.parent.parent.parent) if is_new else ()
+            for folder in (path.parent, *above):
                 sync_folder(folder)
 
     def remove(self, name: ObjectName) -> None:

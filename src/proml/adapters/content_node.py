@@ -49,6 +49,9 @@ class NodeContents:
         ConfigError: The URL, the token or the certificate cannot be used.
     """
 
+    timeout_s = TIMEOUT_S
+    """How long is waited for any byte."""
+
     def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
         self._secure, self._host, self._port, self._path = _parts(url)
         if not token.isascii() or not token.isprintable() or not token:
@@ -208,9 +211,9 @@ class NodeContents:
             return kept, True
         made: http.client.HTTPConnection
         if self._context is not None:
-            made = http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._context)
+            made = http.client.HTTPSConnection(self._host, self._port, timeout=self.timeout_s, context=self._context)
         else:
-            made = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+            made = http.client.HTTPConnection(self._host, self._port, timeout=self.timeout_s)
         with self._lock:
             self._open.add(made)
         return made, False

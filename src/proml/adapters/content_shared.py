@@ -61,7 +61,8 @@ class SharedContents:
         self._placed.put(piece, open_at, told)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Closes what says what is shared."""
+        self._sharing.close()
 
     def _manifest(self, name: ObjectName) -> bytes | None:
         return self._sharing.manifest(name.digest) if name.algorithm == "sha256" else None

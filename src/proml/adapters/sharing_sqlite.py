@@ -1,7 +1,7 @@
 """What a participant shares, with whom, and what others placed here: one SQLite file in the working folder.
 
 Tokens are kept as SHA-256: they are random and long, so that nobody finds one by trying. Any number of threads and
-processes may use the file; each call is a transaction of its own.
+processes may use the file.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
+import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ _WAIT_S = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS peers (
     name TEXT PRIMARY KEY, token BLOB NOT NULL UNIQUE, may_put INTEGER NOT NULL, quota_bytes INTEGER NOT NULL,
-    created INTEGER NOT NULL) STRICT;
+    created INTEGER NOT NULL, placed_bytes INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS shares (
     content BLOB PRIMARY KEY, label TEXT NOT NULL, root TEXT NOT NULL, manifest BLOB NOT NULL, files INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL, created INTEGER NOT NULL) STRICT;
@@ -112,7 +113,8 @@ class SqliteSharing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ready = False
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
 
     # ----------------------------------------------------------------------------------------------------- peers
 
@@ -123,10 +125,12 @@ class SqliteSharing:
             UsageError: The peer has one.
         """
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        row = (name, _digest_of(token), may_put, quota_bytes, int(time.time()))
-        with self._connected(writes=True) as db:
+        row = (name, _digest_of(token), may_put, quota_bytes, int(time.time()), name)
+        # One that had a token before still has what it placed.
+        placed = "(SELECT coalesce(sum(size_bytes), 0) FROM placed WHERE peer = ?)"
+        with self._changed() as db:
             try:
-                db.execute("INSERT INTO peers VALUES (?, ?, ?, ?, ?)", row)
+                db.execute(f"INSERT INTO peers VALUES (?, ?, ?, ?, ?, {placed})", row)  # noqa: S608 - our own text
             except sqlite3.IntegrityError:
                 raise UsageError(
                     f"{name!r} has a token.", hint=f"Revoke it first: `proml node token revoke {name}`."
@@ -136,17 +140,17 @@ class SqliteSharing:
     def peers(self) -> list[Peer]:
         """Returns all peers, by name."""
         with self._connected() as db:
-            return [_peer(db, row) for row in db.execute(f"{_PEER} ORDER BY name").fetchall()]
+            return [_peer(row) for row in db.execute(f"{_PEER} ORDER BY name").fetchall()]
 
     def peer_of(self, token: str) -> Peer | None:
         """Returns whose token it is; None if it is nobody's."""
         with self._connected() as db:
             row = db.execute(f"{_PEER} WHERE token = ?", (_digest_of(token),)).fetchone()
-            return _peer(db, row) if row else None
+            return _peer(row) if row else None
 
     def revoke(self, name: str) -> None:
         """Makes a peer's token void; what it placed stays; raises UnknownName."""
-        with self._connected(writes=True) as db:
+        with self._changed() as db:
             if not db.execute("DELETE FROM peers WHERE name = ?", (name,)).rowcount:
                 raise UnknownName(f"no peer {name!r} has a token.", hint="`proml node token list` shows them.")
 
@@ -159,14 +163,14 @@ class SqliteSharing:
             (name.algorithm, name.digest, share.content, path, identity_text(identity), identity.size_bytes)
             for name, path, identity in files
         )
-        with self._connected(writes=True) as db:
+        with self._changed() as db:
             db.execute("DELETE FROM shares WHERE content = ?", (share.content,))
             db.execute("INSERT INTO shares VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             db.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def unshare(self, content: bytes) -> bool:
         """Shares a content no more; returns whether it was shared."""
-        with self._connected(writes=True) as db:
+        with self._changed() as db:
             return bool(db.execute("DELETE FROM shares WHERE content = ?", (content,)).rowcount)
 
     def shares(self) -> list[Share]:
@@ -200,33 +204,59 @@ class SqliteSharing:
         Raises:
             RefusedError: It may not place anything, or not so much.
         """
-        with self._connected(writes=True) as db:
-            if _check_room(db, peer, name, size_bytes):
+        with self._changed(durably=False) as db:
+            more_bytes = _check_room(db, peer, name, size_bytes)
+            if more_bytes is not None:
                 db.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?)", (*_key(name), peer.name, size_bytes))
+                db.execute(_USED, (more_bytes, peer.name))
 
     def release(self, peer: Peer, name: ObjectName) -> None:
         """Gives the room back that :meth:`reserve` took."""
-        query = "DELETE FROM placed WHERE algorithm = ? AND digest = ? AND peer = ?"
-        with self._connected(writes=True) as db:
-            db.execute(query, (*_key(name), peer.name))
+        query = "DELETE FROM placed WHERE algorithm = ? AND digest = ? AND peer = ? RETURNING size_bytes"
+        with self._changed(durably=False) as db:
+            for (size_bytes,) in db.execute(query, (*_key(name), peer.name)).fetchall():
+                db.execute(_USED, (-size_bytes, peer.name))
+
+    def close(self) -> None:
+        """Closes the file; it is opened again when it is needed."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
 
     @contextmanager
-    def _connected(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """One connection for all threads, one after the other: opening it each time costs more than what it does."""
+        with self._lock, self._errors_in_words():
+            if self._db is None:
+                self._db = self._open()
+            yield self._db
+
+    @contextmanager
+    def _changed(self, *, durably: bool = True) -> Iterator[sqlite3.Connection]:
+        """The same for a transaction that writes; the account of what was placed may lose its end by a power cut."""
+        with self._connected() as db:
+            db.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+
+    def _open(self) -> sqlite3.Connection:
+        make_private_folder(self._path.parent)
+        with private_file(self._path):
+            db = sqlite3.connect(self._path, timeout=_WAIT_S, check_same_thread=False)
+        db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; {_SCHEMA}")
+        return db
+
+    @contextmanager
+    def _errors_in_words(self) -> Iterator[None]:
         try:
-            make_private_folder(self._path.parent)
-            with private_file(self._path), closing(sqlite3.connect(self._path, timeout=_WAIT_S)) as db:
-                if not self._ready:
-                    db.executescript(f"PRAGMA journal_mode = WAL; {_SCHEMA}")
-                    self._ready = True
-                db.executescript("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
-                with db:
-                    db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-                    yield db
+            yield
+        except sqlite3.OperationalError as error:
+            raise LocalStorageError(
+                f"{self._path} cannot be used: {error}.", hint="Free space, or correct its permissions."
+            ) from error
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise LocalStorageError(
-                    f"{self._path} cannot be used: {error}.", hint="Free space, or correct its permissions."
-                ) from error
             raise ConfigError(
                 f"{self._path} is broken: {error}.", hint="Move it away; share anew, and make new tokens."
             ) from error
@@ -236,7 +266,8 @@ class SqliteSharing:
             ) from error
 
 
-_PEER = "SELECT name, may_put, quota_bytes, created FROM peers"
+_USED = "UPDATE peers SET placed_bytes = placed_bytes + ? WHERE name = ?"
+_PEER = "SELECT name, may_put, quota_bytes, created, placed_bytes FROM peers"
 
 
 def identity_text(identity: Identity) -> str:
@@ -244,31 +275,29 @@ def identity_text(identity: Identity) -> str:
     return ":".join(str(part) for part in identity)
 
 
-def _peer(db: sqlite3.Connection, row: tuple[str, int, int, int]) -> Peer:
-    name, may_put, quota_bytes, created = row
-    return Peer(name, bool(may_put), quota_bytes, created, _placed_bytes(db, name))
+def _peer(row: tuple[str, int, int, int, int]) -> Peer:
+    name, may_put, quota_bytes, created, placed_bytes = row
+    return Peer(name, bool(may_put), quota_bytes, created, placed_bytes)
 
 
-def _placed_bytes(db: sqlite3.Connection, peer: str) -> int:
-    return int(db.execute("SELECT coalesce(sum(size_bytes), 0) FROM placed WHERE peer = ?", (peer,)).fetchone()[0])
-
-
-def _check_room(db: sqlite3.Connection, peer: Peer, name: ObjectName, size_bytes: int) -> bool:
-    """Returns whether room has to be taken, which is not so for an object that somebody has announced already."""
+def _check_room(db: sqlite3.Connection, peer: Peer, name: ObjectName, size_bytes: int) -> int | None:
+    """Returns how much room an object takes beside what the peer announced of it before; None if that is enough."""
     if not peer.may_put:
         raise RefusedError(f"{peer.name} may only read here.", hint="Ask the node's owner for a token with --may-put.")
     # Each peer's own: what one announces, truly or not, neither blocks nor pays for another.
     query = "SELECT size_bytes FROM placed WHERE algorithm = ? AND digest = ? AND peer = ?"
     row = db.execute(query, (*_key(name), peer.name)).fetchone()
     if row is not None and row[0] >= size_bytes:
-        return False
-    used_bytes = _placed_bytes(db, peer.name) - (row[0] if row else 0)
-    if used_bytes + size_bytes > peer.quota_bytes:
+        return None
+    more_bytes = size_bytes - (row[0] if row else 0)
+    found = db.execute("SELECT placed_bytes, quota_bytes FROM peers WHERE name = ?", (peer.name,)).fetchone()
+    used_bytes, quota_bytes = found or (0, 0)
+    if used_bytes + more_bytes > quota_bytes:
         raise RefusedError(
-            f"{peer.name} may place {peer.quota_bytes} bytes, and has placed {used_bytes}: no room for {size_bytes}.",
+            f"{peer.name} may place {quota_bytes} bytes, and has placed {used_bytes}: no room for {size_bytes}.",
             hint="Ask the node's owner for a larger quota.",
         )
-    return True
+    return more_bytes
 
 
 def _key(name: ObjectName) -> tuple[str, bytes]:

@@ -101,7 +101,7 @@ class Target:
                 return False
 
     def place(self, whole: Path, name: str) -> None:
-        """Gives a file its name, durably.
+        """Gives a file its name. Its bytes are on disk before; if its name is lost by a power cut, it is fetched again.
 
         Raises:
             ContentError: Something is there meanwhile, or a part of its path is no folder.
@@ -113,7 +113,6 @@ class Target:
                 os.rename(whole, leaf, dst_dir_fd=folder)
             else:
                 self._place_new(whole, folder, leaf, name)
-            os.fsync(folder)
 
     def copy(self, whole: Path, name: str) -> None:
         """Places the same bytes under another name."""

@@ -43,6 +43,10 @@ class ContentService:
         self._asking: dict[str, int] = {}
         self._uploads = 0
 
+    def close(self) -> None:
+        """Closes what says what is shared, with whom; safe to call twice."""
+        self._sharing.close()
+
     def peer(self, token: str) -> Peer | None:
         """Returns whose token it is; None if it is nobody's, or was revoked."""
         return self._sharing.peer_of(token)

@@ -47,8 +47,10 @@ class NodeServer:
         self.identity = participant.identity.name
         self.token_file = participant.folder.node_token_file
         self._worker = Worker(for_worker, every_s=every_s, tell=tell)
-        routes = content_routes(ContentService(participant.folder))
-        self._app = make_app(Service(participant, self._worker), token_of(self.token_file), routes)
+        self._content = ContentService(participant.folder)
+        self._app = make_app(
+            Service(participant, self._worker), token_of(self.token_file), content_routes(self._content)
+        )
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
 
@@ -59,7 +61,8 @@ class NodeServer:
             UsageError: The address is taken or not this machine's, or the certificate cannot be used.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        # By name of the protocol: only then asyncio sends small answers at once (TCP_NODELAY) and not 40 ms later.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
@@ -102,6 +105,7 @@ class NodeServer:
         """Releases everything; safe to call twice."""
         if self._socket is not None:
             self._socket.close()
+        self._content.close()
         for participant in self._participants:
             participant.close()
 
