@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from proml.demo.attacks import ATTACKS
-from proml.demo.stage import Stage
+from proml.demo.stage import Stage, proml
 from proml.demo.story import (
     CHAPTERS,
     DATASET,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from proml.demo.stage import Answer, Command, Organisation
     from proml.demo.story import Cast
 
-ARTEFACTS = (DATASET, MODEL, EVALUATION, SERVICE, "second-model", "second-evaluation")
 TRANSITIONS = {DATASET: 6, MODEL: 3, EVALUATION: 1, SERVICE: 1, "second-model": 2, "second-evaluation": 1}
 _COINS = 10**24
 _HONEST_TRIES_S = 30.0
@@ -120,27 +120,30 @@ def tell(study: Consortium, turn: int) -> tuple[NetworkStage, Cast]:
 
 
 def check(stage: NetworkStage, cast: Cast) -> None:
-    """All five see the same history, every step of it once, and nothing waits in an outbox."""
-    for who in cast.values():
-        stage.ask(who, "sync", "--final")
-    histories = {who.key: {name: _history(stage, who, name) for name in ARTEFACTS} for who in cast.values()}
-    first = histories["clinic"]
-    for key, seen in histories.items():
-        assert seen == first, f"{key} sees another history than the clinic"
-    steps = Counter({name: len(history) - 1 for name, history in first.items()})
-    assert steps == Counter(TRANSITIONS)
-    records = [step["record_digest"] for history in first.values() for step in history]
+    """All five see the same, every step of it once; their audits are green, and nothing waits in an outbox."""
+    with ThreadPoolExecutor(len(cast)) as pool:
+        views = list(pool.map(lambda who: _view(stage, who), cast.values()))
+    for who, seen in zip(cast, views, strict=True):
+        assert seen == views[0], f"{who} sees another history than the clinic"
+    assert views[0]["steps"] == TRANSITIONS
+    records = views[0]["records"]
     assert len(records) == len(set(records)), "something was recorded twice"
-    for who in cast.values():
-        waiting = stage.ask(who, "status")["outbox"]
-        assert not waiting, f"{who.key}: {waiting}"
+    assert "ancestor-revoked" in views[0]["verdict"]
     attacks = [step for step in stage.steps if step.attack]
     assert len(attacks) == 11
     assert all(step.exit_code in (3, 4, 6) for step in attacks)
 
 
-def _history(stage: NetworkStage, who: Organisation, name: str) -> list[dict[str, Any]]:
-    return [
-        {key: step[key] for key in ("seq", "action", "head", "record_digest", "block_number", "actor")}
-        for step in stage.ask(who, "log", name)["history"]
-    ]
+def _view(stage: NetworkStage, who: Organisation) -> dict[str, Any]:
+    """Returns what an organisation sees, without what differs from machine to machine, such as its newest block."""
+    stage.ask(who, "sync", "--final")
+    status = stage.ask(who, "status")
+    assert not status["outbox"], f"{who.key}: {status['outbox']}"
+    assert stage.ask(who, "audit")["ok"]
+    verified, _ = stage.start(replace(proml(who, "verify", MODEL, "--json"), wanted=(4,)))
+    return {
+        "heads": {one["name"]: one["head"] for one in status["artefacts"]},
+        "steps": {one["name"]: one["seq"] for one in status["artefacts"]},
+        "records": [step["record_digest"] for step in stage.ask(who, "log", MODEL)["history"]],
+        "verdict": [finding["code"] for finding in json.loads(verified.stdout)["reports"][0]["findings"]],
+    }

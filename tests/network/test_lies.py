@@ -96,6 +96,7 @@ def _findings(victim: Member, liar: str, *words: str) -> set[str]:
     return {finding["code"] for finding in document["findings"]}
 
 
+@pytest.mark.long
 def test_a_record_that_a_liar_says_is_on_the_chain_is_missed_and_sent_again(study: Consortium) -> None:
     clinic = study["clinic"]
     clinic.write("swallowed", "1")
