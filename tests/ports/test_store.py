@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,8 +31,6 @@ from proml.errors import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.minio import Minio
 
     from proml.ports import Store
@@ -272,6 +271,33 @@ def test_whatever_a_back_end_raises_is_called_unreachable(monkeypatch: pytest.Mo
     for use in (lambda: store.put(b"x"), lambda: store.get(bytes(32)), lambda: store.has(bytes(32))):
         with pytest.raises(UnreachableError, match="the cloud is away"):
             use()
+
+
+def test_a_copy_that_was_damaged_before_it_was_on_disk_is_fetched_again(tmp_path: Path) -> None:
+    local, shared = FolderStore(tmp_path / "store"), FolderStore(tmp_path / "shared")
+    digest = shared.put(b"record")
+    layered = LayeredStore(local, [shared])
+    assert layered.get(digest) == b"record"
+    assert placed(tmp_path, digest).read_bytes() == b"record"
+    placed(tmp_path, digest).write_bytes(b"")  # as a power failure leaves it
+    assert layered.get(digest) == b"record"
+    assert placed(tmp_path, digest).read_bytes() == b"record"
+
+
+def test_a_kept_copy_that_is_put_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[Path] = set()
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    store = FolderStore(tmp_path / "store")
+    store.keep(b"record")
+    assert not synced
+    digest = store.put(b"record")
+    assert {placed(tmp_path, digest), placed(tmp_path, digest).parent} <= synced
 
 
 # -------------------------------------------------------------------------------------------------- many stores

@@ -99,10 +99,27 @@ class FolderStore:
         digests = [sha256(data) for data in documents]
         paths = {self._path(digest): data for digest, data in zip(digests, documents, strict=True)}
         try:
-            _write_durably({path: data for path, data in paths.items() if not self._holds(path, data)})
+            held = {path for path, data in paths.items() if self._holds(path, data)}
+            _each(_sync_file, held)  # it may be a copy that was not waited for
+            _write_all({path: data for path, data in paths.items() if path not in held}, durably=True)
+            # The names have to be on disk too: the documents', and those of folders just made.
+            _each(sync_folder, {folder: None for path in paths for folder in list(path.parents)[:3]})
         except OSError as failure:
             raise self._unusable(failure, "written") from failure
         return digests
+
+    def keep(self, data: bytes) -> None:
+        """Keeps a copy of what can be had elsewhere: whole, but it may be lost or damaged when the power fails.
+
+        Raises:
+            ContentError: It is more than the store takes.
+            LocalStorageError: It cannot be written.
+        """
+        check_size(len(data), self._max_bytes, "The document")
+        try:
+            _write_all({self._path(sha256(data)): data}, durably=False)
+        except OSError as failure:
+            raise self._unusable(failure, "written") from failure
 
     def get(self, digest: bytes) -> bytes:
         """Returns the bytes.
@@ -158,7 +175,7 @@ class FolderStore:
         )
 
 
-def _write_durably(documents: Mapping[Path, bytes]) -> None:
+def _write_all(documents: Mapping[Path, bytes], *, durably: bool) -> None:
     unfinished: dict[Path, Path] = {}
     try:
         for path, data in documents.items():
@@ -166,15 +183,14 @@ def _write_durably(documents: Mapping[Path, bytes]) -> None:
             unfinished[path] = path.parent / f"{_UNFINISHED}{secrets.token_hex(8)}"
             with unfinished[path].open("xb") as file:
                 file.write(data)
-        _each(_sync_file, unfinished.values())
+        if durably:
+            _each(_sync_file, unfinished.values())
         for path, written in unfinished.items():
             written.replace(path)
     except BaseException:
         for written in unfinished.values():
             written.unlink(missing_ok=True)
         raise
-    # The names themselves have to be on disk too: the documents', and those of folders just made.
-    _each(sync_folder, {folder: None for path in documents for folder in list(path.parents)[:3]})
 
 
 def _each(step: Callable[[Path], None], paths: Collection[Path]) -> None:

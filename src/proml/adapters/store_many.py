@@ -11,6 +11,7 @@ from proml.errors import NotAvailable, ProMLError, UnreachableError, Verificatio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from proml.adapters.store_folder import FolderStore
     from proml.ports import Store
 
 
@@ -103,7 +104,7 @@ class LayeredStore:
         shared: Read in order when the local store does not have the bytes.
     """
 
-    def __init__(self, local: Store, shared: Sequence[Store]) -> None:
+    def __init__(self, local: FolderStore, shared: Sequence[Store]) -> None:
         self._local = local
         self._all = CompositeStore((local, *shared))
         self.name = store_name(local)
@@ -123,7 +124,7 @@ class LayeredStore:
         except ProMLError:
             # Missing, or damaged: then the copy from a shared store replaces it.
             data = self._all.get(digest)
-        self._local.put(data)
+        self._local.keep(data)
         return data
 
     def has(self, digest: bytes) -> bool:
