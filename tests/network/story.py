@@ -112,8 +112,9 @@ def tell(study: Consortium, turn: int) -> tuple[NetworkStage, Cast]:
     cast = gather(root)
     make_keys(stage, cast)
     stage.fund([json.loads((root / f"{key}.identity.json").read_text())["address"] for key in cast])
-    finality = study.members[0]("consortium", "status", study.members[0].network)["finality"]
-    found_on(stage, cast, "--ledger", "http://127.0.0.1:8545", "--finality", finality, "--store", str(root / "store"))
+    network = study.members[0]("consortium", "status", study.members[0].network)
+    ledger, finality = network["ledger"], network["finality"]
+    found_on(stage, cast, "--ledger", ledger, "--finality", finality, "--store", str(root / "store"))
     for chapter in (*CHAPTERS[1:], *ATTACKS):
         chapter(stage, cast)
     return stage, cast

@@ -31,8 +31,7 @@ def test_a_newcomer_follows_is_given_coins_records_and_is_voted_in(study: Consor
         newcomer("consortium", "add-validator", "hospital", newcomer.network, code=2)
         admit(study, newcomer)
         for admitted, command in ((True, "add-validator"), (False, "remove-validator")):
-            for voter in study.members[:3]:
-                voter("consortium", command, "hospital", voter.network)
+            study.at_once(functools.partial(_vote, command), study.members[:3])
             study.until(functools.partial(_is, newcomer, admitted), f"hospital: {command}")
     finally:
         newcomer("consortium", "stop", newcomer.network)
@@ -43,6 +42,10 @@ def test_a_newcomer_follows_is_given_coins_records_and_is_voted_in(study: Consor
 def _write_folder(member: Member) -> str:
     document = member("consortium", "new", member.root / "study.toml", "--only", member.name)
     return str(document["genesis_sha256"])
+
+
+def _vote(command: str, voter: Member) -> None:
+    voter("consortium", command, "hospital", voter.network)
 
 
 def _is(member: Member, validator: bool) -> bool:  # noqa: FBT001

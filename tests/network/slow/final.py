@@ -24,7 +24,7 @@ from tests.network.fabric import machines
 from tests.network.participants import NAMES, PERIOD_S, Consortium, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ENGINE = "subnet-evm"
 _ROOT = Path(__file__).parents[3]
@@ -70,6 +70,10 @@ class FinalMember(Member):
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{self.name}: {method}: {done.stderr}"
         return json.loads(done.stdout)["result"]
+
+    def pay(self, addresses: Sequence[str], coins: int) -> None:
+        """Gives accounts coins, by the command."""
+        self("consortium", "fund", *addresses, "--amount", coins // 10**18)
 
     def kill(self) -> None:
         """Kills its client, and waits until nothing of it is left: the plug-in is a process of its own."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.network import story
 from tests.network.newcomer import admit, announce
 from tests.network.participants import Member
 from tests.network.slow.final import (
@@ -62,6 +63,11 @@ def test_four_organisations_record_at_once(study: FinalConsortium) -> None:
         member("sync")
 
     study.at_once(record)
+    study.check()
+
+
+def test_the_story_is_told_and_every_attack_is_stopped(study: FinalConsortium) -> None:
+    story.check(*story.tell(study, 0))
     study.check()
 
 
