@@ -67,6 +67,7 @@ def test_four_organisations_record_at_once(study: FinalConsortium) -> None:
 
 
 def test_the_story_is_told_and_every_attack_is_stopped(study: FinalConsortium) -> None:
+    study["lab"].write("beside-the-story", "1")
     story.check(*story.tell(study, 0))
     study.check()
 
