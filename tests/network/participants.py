@@ -39,7 +39,7 @@ _ROOT = Path(__file__).parents[2]
 
 def wanted_geth() -> Path:
     """Returns the geth of `make engines`, or skips the test where it is missing; in CI that is a failure."""
-    built = sorted((_ROOT / ".engines").glob("geth-*/geth"))
+    built = sorted((_ROOT / ".engines").glob("geth-[0-9]*/geth"))
     chosen = os.environ.get("PROML_GETH")
     program = Path(chosen) if chosen else built[-1] if built else None
     missing = program is None and "geth is missing: `make engines` builds it"
