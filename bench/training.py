@@ -1,7 +1,8 @@
 """What recording adds to the time that training takes: a script of scikit-learn and one of PyTorch.
 
-Each trains for about a minute of one processor with nothing, with ProML, and with MLflow (SQLite store), in fresh
-processes, in turn, so that what else the machine does falls on all alike. Two figures that check each other:
+Each trains for about twenty seconds of one processor with nothing, with ProML, and with MLflow (SQLite store), in fresh
+processes, in turn, so that what else the machine does falls on all alike; many short turns say more than a few long
+ones. Two figures that check each other:
 
 - the overhead in all, of the median of the ratios within one turn, by the clock and by the processor's time, which
   carries the noise of whole trainings;
@@ -24,10 +25,10 @@ from pathlib import Path
 FRAMEWORKS = {"sklearn": ".venv-frameworks", "torch": ".venv-torch"}
 KINDS = ("overhead_percent", "cpu_overhead_percent", "in_calls_percent", "fixed_cpu_ms", "log_us")
 NAMES = tuple(f"training.{framework}_{kind}" for framework in FRAMEWORKS for kind in KINDS)
-MINUTES = 25
+MINUTES = 35
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(__file__).with_name("training_script.py")
-TURNS = 3
+TURNS = 9
 TARGET_PERCENT = 1.0
 WALL, CPU = 0, 1
 

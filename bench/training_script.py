@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# With a share of 1, about a minute of one processor each.
-ROWS, EPOCHS = 200_000, 120
-STEPS, STEPS_LOGGED = 16_000, 20
+# With a share of 1, about twenty seconds of one processor each.
+ROWS, EPOCHS = 200_000, 36
+STEPS, STEPS_LOGGED = 5_000, 20
 Log = tuple["Callable[[dict[str, Any]], object]", "Callable[[str, float, int], object]"]
 
 
