@@ -26,6 +26,8 @@ MODULES = (
     "exchange",
     "frames",
     "sampling",
+    "cost",
+    "network",
 )
 COLUMNS = ("name", "value", "unit", "target", "met", "peer", "peer_value")
 
