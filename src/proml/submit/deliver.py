@@ -26,6 +26,7 @@ from proml.submit.bind import Binder
 from proml.submit.book import Book
 from proml.submit.effects import Effects
 from proml.submit.fees import FeePolicy, TooDear
+from proml.submit.handing_over import GIVEN
 from proml.submit.patience import Patience, PatientLedger
 from proml.submit.plan import Candidate, Plan, plan, select
 from proml.submit.publishing import Publisher
@@ -200,7 +201,8 @@ class _Delivery:
             return False
         states = ("sent", "confirmed") if self._wait == "final" else ("sent",)
         mine = (self._book.entries[number] for number in self._book.selected)
-        return any(entry.state in states and not entry.final for entry in mine)
+        # What was given to a node is not waited for here: nobody follows it but the node.
+        return any(entry.state in states and not entry.final and GIVEN not in entry.detail for entry in mine)
 
     def _check_pins(self) -> None:
         pinned = (self._workspace.chain_id, self._workspace.genesis_hash)
