@@ -6,13 +6,13 @@ import os
 import stat
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from proml.contents import CHUNK_BYTES, ObjectName, not_there, read_only
 from proml.errors import LocalStorageError, NotAvailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from proml.contents import Chunks, OpenAt, Piece, Told
     from proml.core.manifest import Manifest
@@ -82,16 +82,21 @@ def read_file(path: str | Path, name: ObjectName, where: str, offset: int = 0, l
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise NotAvailable(not_there(where, name), hint=f"{path} is no file any more.")
             file.seek(offset)
-            left = length
-            while left is None or left > 0:
-                data = file.read(CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
-                if not data:
-                    return
-                left = None if left is None else left - len(data)
-                yield data
+            yield from read_chunks(file, length)
     except (FileNotFoundError, NotADirectoryError):
         raise NotAvailable(not_there(where, name)) from None
     except OSError as error:
         raise LocalStorageError(
             f"{path} cannot be read: {error.strerror or error}.", hint="Correct its permissions, or check the disk."
         ) from error
+
+
+def read_chunks(file: BinaryIO, length: int | None) -> Iterator[bytes]:
+    """Yields what follows in an open file: so many bytes, or all, in chunks."""
+    left = length
+    while left is None or left > 0:
+        data = file.read(CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
+        if not data:
+            return
+        left = None if left is None else left - len(data)
+        yield data

@@ -11,8 +11,9 @@ import io
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from proml.adapters.content_files import read_chunks
 from proml.adapters.store_fsspec import OBJECT_STORES, open_url, without_password
-from proml.contents import CHUNK_BYTES, not_there
+from proml.contents import not_there
 from proml.errors import LocalStorageError, NotAvailable, ProMLError, UnreachableError
 from proml.filling import verified
 
@@ -71,13 +72,7 @@ class FsspecContents:
                 return
             with self._files.open(self._path(name), "rb", block_size=_READ_BYTES, cache_type="readahead") as file:
                 file.seek(offset)
-                left = length
-                while left is None or left > 0:
-                    data = file.read(CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
-                    if not data:
-                        return
-                    left = None if left is None else left - len(data)
-                    yield data
+                yield from read_chunks(file, length)
 
     def put(self, piece: Piece, open_at: OpenAt, told: Told) -> None:
         """Places an object.
