@@ -21,7 +21,7 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "id list": ((), 0),
     "id export": ((), 0),
     "id session": (("--role", "contributor", "--for", "1h", "--name", "json-session"), 0),
-    "id revoke": (("json-session",), 0),
+    "id revoke": (("json-revoked",), 0),
     "id rotate": (("nobody",), 2),
     "workspace new": (("--name", "x", "--member", "a:admin"), 2),
     "workspace show": ((), 0),
@@ -68,7 +68,7 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "node": (("--listen", "nowhere"), 2),
     "node token new": (("peer",), 0),
     "node token list": ((), 0),
-    "node token revoke": (("peer",), 0),
+    "node token revoke": (("json-revoked",), 0),
     "consortium keys": (("json-participant",), 0),
     "consortium new": (("nothing.toml",), 2),
     "consortium start": (("nowhere",), 2),
@@ -83,12 +83,23 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
 }
 
 
+# What the commands above need to be there, so that each of them can be tried alone and in any order.
+PREPARED = (
+    "id session --role contributor --for 1h --name json-revoked",
+    "node token new json-revoked",
+    "content push facts a --to ./json-place",
+    "content share facts a",
+)
+
+
 @pytest.fixture(scope="module")
 def person(newcomer: Callable[[str], Person]) -> Person:
     made = newcomer("json")
     made("init")
     made.write("a", "1")
     made("act", "facts", "collect", "a", "--kind", "source")
+    for command in PREPARED:
+        made(*command.split())
     return made
 
 
