@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Person, Study
@@ -24,6 +26,19 @@ def trained(study: Study) -> Study:
     verifier.write("report.json", "{}")
     verifier("act", "report", "report", "report.json", "--kind", "evaluation", "--use", "model")
     return study
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(trained: Study, tmp_path: Path) -> Iterator[None]:
+    """Puts everybody's files back after each test: messages are numbered, and one that was not sent stops the next."""
+    places = [
+        person.folder.parent for person in (trained.developer, trained.verifier, trained.operator, trained.auditor)
+    ]
+    copies = [shutil.copytree(place, tmp_path / "before" / place.name) for place in places]
+    yield
+    for place, copy in zip(places, copies, strict=True):
+        shutil.rmtree(place)
+        shutil.copytree(copy, place)
 
 
 def change(path: Path, **fields: Any) -> None:
