@@ -14,7 +14,7 @@ from proml.errors import ProMLError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from proml.ports import Ledger, Receipt
+    from proml.ports import Block, Ledger, Receipt
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Question:
         arguments: Its positional arguments.
     """
 
-    method: Literal["call", "estimate_gas", "receipt", "send"]
+    method: Literal["block", "call", "estimate_gas", "receipt", "send"]
     arguments: tuple[object, ...]
 
     def ask(self, ledger: Ledger) -> object:
@@ -62,10 +62,21 @@ def send_all(ledger: Ledger, raw_transactions: Iterable[bytes]) -> list[bytes | 
 def receipts(ledger: Ledger, transaction_hashes: Iterable[bytes]) -> list[Receipt | None]:
     """Returns the receipts of transactions; raises what :meth:`~proml.ports.Ledger.receipt` raises for any of them."""
     found: list[Receipt | ProMLError | None] = _ask(ledger, [Question("receipt", (one,)) for one in transaction_hashes])
+    return _all(found)
+
+
+def blocks(ledger: Ledger, numbers: Iterable[int]) -> list[Block | None]:
+    """Returns the blocks of these heights; raises what :meth:`~proml.ports.Ledger.block` raises for any of them."""
+    found: list[Block | ProMLError | None] = _ask(ledger, [Question("block", (one,)) for one in numbers])
+    return _all(found)
+
+
+def _all(found: Sequence[T | ProMLError]) -> list[T]:
+    """Returns the answers; raises the first error among them."""
     for answer in found:
         if isinstance(answer, ProMLError):
             raise answer
-    return cast("list[Receipt | None]", found)
+    return cast("list[T]", found)
 
 
 def _ask(ledger: Ledger, questions: Sequence[Question]) -> list[T]:

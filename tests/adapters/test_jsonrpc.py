@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.adapters.lying_node import LyingNode, Raw, Refusal, block, running
+from tests.adapters.lying_node import GENESIS, LyingNode, Raw, Refusal, block, running
 
 from proml.adapters.clock import ManualClock
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.adapters.jsonrpc.transport import Limits, without_secrets
-from proml.asking import Question
+from proml.asking import Question, receipts
 from proml.core.digest import keccak256
 from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
 from proml.ports import Fees, Finality, LogQuery, NotTaken, Reverted
@@ -325,6 +325,69 @@ def test_a_question_that_is_not_answered_is_noticed(node: LyingNode, ledger: Jso
     node.batch = forget
     with pytest.raises(UnreachableError):
         ledger.together(QUESTIONS)
+
+
+def receipt_of(digest: str, number: int) -> dict[str, Any]:
+    """Returns a receipt as a client writes it."""
+    return {
+        "transactionHash": digest, "blockNumber": hex(number), "blockHash": GENESIS, "transactionIndex": "0x0",
+        "status": "0x1", "gasUsed": "0x5208", "contractAddress": None, "logs": [],
+    }  # fmt: skip
+
+
+def with_blocks(node: LyingNode, per_block: int) -> None:
+    """Has every transaction be in a block: that of number N is in block N // per_block."""
+
+    def one(digest: str) -> dict[str, Any]:
+        return receipt_of(digest, int(digest, 16) // per_block)
+
+    def all_of(number: str) -> list[dict[str, Any]]:
+        first = int(number, 16) * per_block
+        return [one(f"0x{value:064x}") for value in range(first, first + per_block)]
+
+    node.answers |= {"eth_getTransactionReceipt": one, "eth_getBlockReceipts": all_of}
+
+
+HASHES = [value.to_bytes(32, "big") for value in range(1, 401)]
+
+
+def test_many_receipts_are_asked_for_by_the_block(node: LyingNode) -> None:
+    with_blocks(node, 100)
+    found = receipts(connect(node.url), HASHES)
+    assert [one.transaction_hash for one in found if one is not None] == HASHES
+    methods = [method for method, _ in node.asked]
+    assert methods.count("eth_getBlockReceipts") <= 5
+    assert methods.count("eth_getTransactionReceipt") < 40
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Refusal(-32601, "no such method"), None, [], "0x", [None, 7, {"transactionHash": None}, {}], ["x" * 200_000]],
+    ids=["unknown", "none", "empty", "text", "nonsense", "large"],
+)
+def test_receipts_are_asked_for_one_by_one_where_blocks_tell_nothing(
+    node: LyingNode, ledger: JsonRpcLedger, answer: object
+) -> None:
+    with_blocks(node, 100)
+    node.answers["eth_getBlockReceipts"] = answer
+    found = receipts(ledger, HASHES)
+    assert [one.transaction_hash for one in found if one is not None] == HASHES
+    assert [method for method, _ in node.asked].count("eth_getBlockReceipts") <= 5
+
+
+def test_where_each_transaction_has_a_block_of_its_own_blocks_are_given_up(
+    node: LyingNode, ledger: JsonRpcLedger
+) -> None:
+    with_blocks(node, 1)
+    assert None not in receipts(ledger, HASHES)
+    assert [method for method, _ in node.asked].count("eth_getBlockReceipts") <= 5
+
+
+def test_a_malformed_receipt_among_a_blocks_is_told(node: LyingNode) -> None:
+    with_blocks(node, 100)
+    node.answers["eth_getBlockReceipts"] = [receipt_of(f"0x{value:064x}", 1) | {"gasUsed": "?"} for value in range(99)]
+    with pytest.raises(UnreachableError, match="expected a hexadecimal number"):
+        receipts(connect(node.url), HASHES)
 
 
 def test_nothing_asked_is_nothing_answered(node: LyingNode, ledger: JsonRpcLedger) -> None:

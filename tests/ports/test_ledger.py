@@ -19,7 +19,7 @@ from tests.ports.ledgers import (
     word,
 )
 
-from proml.asking import calls, estimates, receipts, send_all
+from proml.asking import blocks, calls, estimates, receipts, send_all
 from proml.core.digest import keccak256
 from proml.errors import ConflictError, UsageError
 from proml.ports import Block, Fees, Ledger, Log, LogQuery, Receipt, Reverted
@@ -405,6 +405,19 @@ def test_questions_together_are_answered_as_they_are_one_by_one(ledger: Ledger, 
     assert gas == ledger.estimate_gas(person.address, probe, store(1, 3))
     assert isinstance(reverted, Reverted)
     assert receipts(ledger, [stored.transaction_hash, bytes(32)]) == [ledger.receipt(stored.transaction_hash), None]
+
+
+def test_many_receipts_together_are_those_of_their_transactions(ledger: Ledger, person: Person, probe: str) -> None:
+    first = ledger.nonce(person.address)
+    hashes = send_all(ledger, [person.sign(probe, store(2, value), nonce=first + value) for value in range(40)])
+    found = {digest: mined(ledger, digest) for digest in hashes if isinstance(digest, bytes)}
+    assert len(found) == 40
+    unknown = [bytes([value]) * 32 for value in range(20)]
+    asked = [*unknown[:10], *reversed(found), *unknown[10:]]
+    assert receipts(ledger, asked) == [found.get(digest) for digest in asked]
+    assert blocks(ledger, [found[asked[10]].block_number, 10**6]) == [
+        ledger.block(found[asked[10]].block_number), None
+    ]  # fmt: skip
 
 
 def test_transactions_sent_together_are_mined_in_order_and_known_when_sent_again(

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.submit.senders import Away, Proxy, Sender, SlowLedger, history, registrations
 from tests.worlds import World, single
 
+from proml.adapters.store_folder import FolderStore
 from proml.core.calls import decode_view, encode_view
 from proml.core.digest import format_digest, sha256
 from proml.core.heads import inputs_commitment
@@ -24,6 +25,7 @@ from proml.submit.intents import Act, Vote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 # ------------------------------------------------------------------------------------------------------ what goes
@@ -95,6 +97,34 @@ def test_more_than_a_batch_goes_in_several_transactions(sender: Sender, name: st
     report = sender.deliver()
     assert {entry.state for entry in report.entries} == {"confirmed"}
     assert len({entry.transaction_hash for entry in report.entries}) == 2
+
+
+class FirstSent(Proxy):
+    """A ledger that remembers how many records a store had when the first transaction was handed in."""
+
+    def __init__(self, real: Any, store: FolderStore) -> None:
+        super().__init__(real)
+        self._store = store
+        self.records: list[int] = []
+
+    def send(self, raw: bytes) -> bytes:
+        self.records.append(len(list(self._store.root.glob("sha256/*/*"))))
+        return bytes(self.real.send(raw))
+
+
+def test_the_first_go_before_the_last_are_prepared(
+    make_sender: Callable[..., Sender], world: World, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proml.submit.deliver.PORTION", 4)
+    shared = FolderStore(tmp_path / "shared")
+    sender = make_sender(stores=(world.store, shared))
+    sender.ledger = ledger = FirstSent(world.ledger, shared)
+    numbers = [sender.submit(f"{name}-{n}", "text") for n in range(10)]
+    sender.deliver()
+    assert {sender.state(n) for n in numbers} == {"confirmed"}
+    # Each has a record of its transition and one of its registration, both there before it goes.
+    assert ledger.records[0] == 8
+    assert ledger.records[-1] == 20
 
 
 def test_only_the_named_entry_goes_with_what_it_follows(sender: Sender, name: str) -> None:

@@ -213,6 +213,36 @@ def test_what_a_reorganisation_took_back_is_handed_in_again(
     other_branch.close()
 
 
+class Asked(LaterFinal):
+    """A chain without final blocks that remembers for which transactions it was asked."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.receipts: list[bytes] = []
+
+    def receipt(self, transaction_hash: bytes) -> Any:
+        self.receipts.append(transaction_hash)
+        return self.real.receipt(transaction_hash)
+
+
+def test_nobody_asks_again_for_what_is_in_a_block_that_stands(
+    make_sender: Callable[..., Sender], world: World, name: str
+) -> None:
+    ledger = Asked(world.ledger)
+    sender = make_sender(ledger=ledger)
+    numbers = [sender.submit(f"{name}-{n}", "text") for n in range(3)]
+    sender.deliver()
+    ledger.receipts.clear()
+    other = make_sender("data")
+    other.submit(f"{name}-other", "text")
+    other.deliver()
+    sender.deliver()
+    assert ledger.receipts == []
+    sender.ledger = world.ledger
+    sender.deliver(wait="final")
+    assert all(sender.entry(n).final for n in numbers)
+
+
 def _deliver_some(world_parts: tuple[Any, ...], folder: Path, name: str, count: int) -> None:
     chain, file, store = world_parts
     ledger = EmbeddedLedger.open(chain)

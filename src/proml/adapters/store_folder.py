@@ -5,18 +5,19 @@ The path of a document follows from its digest alone, so no name from outside ev
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from proml.core.digest import sha256
 from proml.errors import ContentError, LocalStorageError, NotAvailable, ProMLError, UsageError, VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 DEFAULT_MAX_BYTES = 256 * 1024 * 1024
 """What one document may have by default: records are small, and a whole document is held in memory."""
@@ -99,11 +100,12 @@ class FolderStore:
         digests = [sha256(data) for data in documents]
         paths = {self._path(digest): data for digest, data in zip(digests, documents, strict=True)}
         try:
-            held = {path for path, data in paths.items() if self._holds(path, data)}
-            _each(_sync_file, held)  # it may be a copy that was not waited for
+            held = {path: None for path, data in paths.items() if self._holds(path, data)}
+            _each(_sync_file, list(held))  # it may be a copy that was not waited for
             _write_all({path: data for path, data in paths.items() if path not in held}, durably=True)
             # The names have to be on disk too: the documents', and those of folders just made.
-            _each(sync_folder, {folder: None for path in paths for folder in list(path.parents)[:3]})
+            folders = {os.path.dirname(path) for path in paths}
+            _each(sync_folder, [*sorted(folders), *([f"{self.name}/sha256", self.name] if paths else [])])
         except OSError as failure:
             raise self._unusable(failure, "written") from failure
         return digests
@@ -144,18 +146,18 @@ class FolderStore:
 
     def has(self, digest: bytes) -> bool:
         """Tells whether the store has the bytes, without reading them."""
-        return self._path(digest).is_file()
+        return os.path.isfile(self._path(digest))
 
-    def _path(self, digest: bytes) -> Path:
-        return self.root / document_path(digest)
+    def _path(self, digest: bytes) -> str:
+        return f"{self.name}/{document_path(digest)}"
 
-    def _holds(self, path: Path, data: bytes) -> bool:
+    def _holds(self, path: str, data: bytes) -> bool:
         try:
-            return path.stat().st_size == len(data) and self._read(path) == data
+            return os.stat(path).st_size == len(data) and self._read(path) == data
         except (OSError, ProMLError):
             return False
 
-    def _read(self, path: Path) -> bytes:
+    def _read(self, path: str) -> bytes:
         # Without O_NONBLOCK, a FIFO that somebody put there would hang the reader.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -175,38 +177,54 @@ class FolderStore:
         )
 
 
-def _write_all(documents: Mapping[Path, bytes], *, durably: bool) -> None:
-    unfinished: dict[Path, Path] = {}
+def _write_all(documents: Mapping[str, bytes], *, durably: bool) -> None:
+    unfinished: dict[str, str] = {}
+    mine = secrets.token_hex(8)
     try:
-        for path, data in documents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished[path] = path.parent / f"{_UNFINISHED}{secrets.token_hex(8)}"
-            with unfinished[path].open("xb") as file:
+        for number, (path, data) in enumerate(documents.items()):
+            folder = os.path.dirname(path)
+            unfinished[path] = f"{folder}/{_UNFINISHED}{mine}-{number}"
+            with _create(unfinished[path]) as file:
                 file.write(data)
         if durably:
-            _each(_sync_file, unfinished.values())
+            _each(_sync_file, list(unfinished.values()))
         for path, written in unfinished.items():
-            written.replace(path)
+            os.replace(written, path)
     except BaseException:
         for written in unfinished.values():
-            written.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(written)
         raise
 
 
-def _each(step: Callable[[Path], None], paths: Collection[Path]) -> None:
+def _create(path: str) -> BinaryIO:
+    """Opens a new file, and makes its folder if there is none."""
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "xb")
+
+
+def _each(step: Callable[[str], None], paths: Sequence[str]) -> None:
     """Takes a step that waits for the disk for all paths, side by side: file systems write for many at once."""
     if len(paths) <= _FEW:
-        for path in paths:
-            step(path)
+        _one_by_one(step, paths)
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - capture stores few and starts sooner without
 
+    # A share for each thread: handing paths over one by one costs more than many a file system's answer.
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        for _ in pool.map(step, paths):
+        for _ in pool.map(_one_by_one, [step] * _SIDE_BY_SIDE, [paths[n::_SIDE_BY_SIDE] for n in range(_SIDE_BY_SIDE)]):
             pass
 
 
-def _sync_file(path: Path) -> None:
+def _one_by_one(step: Callable[[str], None], paths: Sequence[str]) -> None:
+    for path in paths:
+        step(path)
+
+
+def _sync_file(path: str) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -214,7 +232,7 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Makes the names in a folder durable; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from proml.core.calls import encode_call
 from proml.core.digest import format_digest
 from proml.core.intent import AnchorIntent, RegisterIntent, TransitionIntent, documents_of
 from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed, Transition
@@ -49,9 +50,13 @@ MAX_BATCH = 50
 """Most transitions in one transaction; about 1 M gas, far below every chain's block limit."""
 MAX_TOGETHER = 100
 """Most transactions that are tried, signed and handed in together."""
+PORTION = 400
+"""How many entries are published and bound before the first of them is sent."""
 _LOCK_TIMEOUT_S = 30.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 1.0
+_POLL_GROWTH = 1.25
+"""How much longer each look waits than the last: a block is noticed within a quarter of the time it took."""
 _RESEND_S = 5.0
 _DECIDED = ("confirmed", "refused", "conflict", "dropped")
 
@@ -186,7 +191,7 @@ class _Delivery:
                 break
             else:
                 self._clock.sleep(poll)
-                waited, resent, poll = waited + poll, resent + poll, min(2 * poll, _LONGEST_POLL_S)
+                waited, resent, poll = waited + poll, resent + poll, min(_POLL_GROWTH * poll, _LONGEST_POLL_S)
                 if resent >= self._resend_s:
                     self._transactions.resend()
                     resent = 0.0
@@ -229,8 +234,22 @@ class _Delivery:
     # ------------------------------------------------------------------------------------------------- one round
 
     def _send(self, ready: Sequence[Candidate]) -> None:
-        self._publisher.foresee(digest for candidate in ready for digest in documents_of(candidate.typed))
-        published = [candidate for candidate in ready if self._publish(candidate)]
+        """Sends what is ready, in portions: the chain takes the first ones while the next are prepared."""
+        anchors: list[Candidate] = []
+        for start in range(0, len(ready), PORTION):
+            if self._transactions.is_held_up:
+                return
+            published = self._published_of(ready[start : start + PORTION])
+            self._send_bound(published)
+            anchors += (candidate for candidate in published if isinstance(candidate.typed, AnchorIntent))
+        self._send_anchors(anchors)
+
+    def _published_of(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Returns the candidates all of whose documents are in the stores."""
+        self._publisher.foresee(digest for candidate in candidates for digest in documents_of(candidate.typed))
+        return [candidate for candidate in candidates if self._publish(candidate)]
+
+    def _send_bound(self, published: Sequence[Candidate]) -> None:
         self._resolver.foresee([c.typed.name for c in published if isinstance(c.typed, TransitionIntent)])
         alike: list[Sequence[_Bound]] = []
         for group in self._with_registrations(list(self._grouped(published))):
@@ -246,7 +265,6 @@ class _Delivery:
                 self._try(alike)
                 alike = []
         self._try(alike)
-        self._send_anchors([c for c in published if isinstance(c.typed, AnchorIntent)])
 
     def _grouped(self, candidates: Sequence[Candidate]) -> Iterator[list[_Bound]]:
         """Yields what goes into one transaction each: neighbours only, so that the order is the outbox's."""
@@ -350,10 +368,11 @@ class _Delivery:
         if self._transactions.is_held_up:
             return
         wholes = [_together(group) for group in groups]
-        found = self._transactions.estimates([whole.operation for whole in wholes])
+        data = [encode_call(whole.operation) for whole in wholes]
+        found = self._transactions.estimates(data)
         tried = [
-            Tried(whole.entries, whole.operation, gas, whole.details)
-            for whole, gas in zip(wholes, found, strict=True)
+            Tried(whole.entries, call, gas, whole.details)
+            for whole, call, gas in zip(wholes, data, found, strict=True)
             if not isinstance(gas, Reverted)
         ]
         try:
@@ -370,7 +389,7 @@ class _Delivery:
         if len(group) == 1:
             self._refuse(group[0], reverted)
             return
-        found = self._transactions.estimates([bound.operation for bound in group])
+        found = self._transactions.estimates([encode_call(bound.operation) for bound in group])
         accepted = []
         for bound, gas in zip(group, found, strict=True):
             if isinstance(gas, Reverted):

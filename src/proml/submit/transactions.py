@@ -11,8 +11,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from proml.asking import estimates, receipts, send_all
-from proml.core.calls import encode_call
+from proml.asking import blocks, estimates, receipts, send_all
 from proml.core.digest import keccak256
 from proml.errors import ConflictError, ProMLError, UnreachableError
 from proml.ports import NotTaken, Receipt, Reverted, UnsignedTransaction
@@ -23,7 +22,6 @@ from proml.submit.stuck import Stuck, Terms, as_sent, hashes_in, raw_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from proml.core.operation import Operation, Relayed
     from proml.ports import Clock, Entry, Ledger, Signer
     from proml.submit.book import Book
 
@@ -47,13 +45,13 @@ class Tried:
 
     Attributes:
         entries: What it fulfils, all of them.
-        operation: Bound to heads and rules.
+        data: The call, bound to heads and rules.
         gas: Its gas limit.
         details: What is to be remembered with entries, by number.
     """
 
     entries: tuple[Entry, ...]
-    operation: Operation | Relayed
+    data: bytes
     gas: int
     details: Mapping[int, Mapping[str, object]]
 
@@ -105,13 +103,12 @@ class Transactions:
         """Whether the client's pool took no more; nothing new is signed until it does."""
         self._looked: list[tuple[bytes, int]] = []  # through which block and when, the last two times
 
-    def estimates(self, operations: Sequence[Operation | Relayed]) -> list[int | Reverted]:
-        """Returns for each operation gas that suffices now, or how the contract would refuse it.
+    def estimates(self, data: Sequence[bytes]) -> list[int | Reverted]:
+        """Returns for each call gas that suffices now, or how the contract would refuse it.
 
         Raises:
             UnreachableError: The ledger does not answer.
         """
-        data = [encode_call(operation) for operation in operations]
         found = estimates(self._ledger, self._signer.address, self._terms.contract, data)
         return [_with_margin(one) for one in found]
 
@@ -132,7 +129,7 @@ class Transactions:
                     chain_id=self._terms.chain_id,
                     nonce=nonce,
                     to=self._terms.contract,
-                    data=encode_call(one.operation),
+                    data=one.data,
                     gas=one.gas,
                     fees=fees,
                 )
@@ -155,10 +152,11 @@ class Transactions:
         if not waiting or not self._may_have_changed():
             return False
         final = self._ledger.finalized()
+        in_doubt = self._in_doubt(waiting, final)
         changed: list[Entry] = []
         vanished: dict[bytes, list[Entry]] = {}
         reverted: list[tuple[Receipt, list[Entry]]] = []
-        for (digest, entries), found in zip(waiting.items(), receipts(self._ledger, waiting), strict=True):
+        for (digest, entries), found in zip(in_doubt.items(), receipts(self._ledger, in_doubt), strict=True):
             receipt = found or self._earlier_receipt(entries)
             if receipt is None and entries[0].state == "confirmed":
                 vanished[digest] = [_vanished(entry, self._clock.now_ns()) for entry in entries]
@@ -210,6 +208,24 @@ class Transactions:
             return False
         self._looked = [*self._looked[-1:], (newest, now)]
         return True
+
+    def _in_doubt(self, waiting: Mapping[bytes, list[Entry]], final: int) -> dict[bytes, list[Entry]]:
+        """Returns all but those whose block is where it was and not final yet: of them there is nothing new to say."""
+        seen = {
+            (entries[0].block_number, entries[0].block_hash)
+            for entries in waiting.values()
+            if entries[0].state == "confirmed" and entries[0].block_number > final
+        }
+        standing = {
+            (block.number, block.hash)
+            for block in blocks(self._ledger, sorted({n for n, _ in seen}))
+            if block is not None
+        } & seen
+        return {
+            digest: entries
+            for digest, entries in waiting.items()
+            if (entries[0].block_number, entries[0].block_hash) not in standing
+        }
 
     def _free_nonces(self) -> Iterator[int]:
         taken = {nonce_of(e) for entries in self._book.transactions().values() for e in entries if e.state == "sent"}

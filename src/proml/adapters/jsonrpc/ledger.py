@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from proml.adapters.clock import SystemClock
 from proml.adapters.jsonrpc.answers import Reader
+from proml.adapters.jsonrpc.block_receipts import receipts_of_blocks
 from proml.adapters.jsonrpc.endpoint import EndPoints, RpcError
 from proml.adapters.jsonrpc.refusals import (
     asks_for_less,
@@ -19,6 +20,7 @@ from proml.adapters.jsonrpc.refusals import (
     revert_of,
 )
 from proml.adapters.jsonrpc.transport import Limits, TimedOut, TooLarge
+from proml.asking import Question
 from proml.core.digest import keccak256
 from proml.core.words import address_bytes, checksum_address
 from proml.errors import ConflictError, ProMLError, UnreachableError, UsageError
@@ -26,8 +28,6 @@ from proml.ports import Block, Clock, Fees, Finality, Log, LogQuery, NotTaken, R
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from proml.asking import Question
 
 _DEFAULT_LIMITS = Limits(timeout_s=30.0, answer_bytes=64 * 2**20)
 # What go-ethereum takes per position of a topics filter.
@@ -108,10 +108,7 @@ class JsonRpcLedger:
         if not 0 <= number <= _LARGEST_NUMBER:
             return None
         value, read = self._ask("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003
-        if value is None:
-            return None
-        block = read.block(value)
-        return block if block.number == number else read.fail(f"block {number}", block.number)
+        return _block(read, number, value)
 
     def code(self, address: str) -> bytes:
         """Returns the runtime code at an address; empty if there is none."""
@@ -227,8 +224,12 @@ class JsonRpcLedger:
 
     def together(self, questions: Sequence[Question]) -> Sequence[object]:
         """Answers questions in their order, many in one exchange."""
-        outcomes = self._end_points.request_all([_request(question) for question in questions])
-        return [self._answer(question, outcome) for question, outcome in zip(questions, outcomes, strict=True)]
+        hashes: list[Any] = [question.arguments[0] for question in questions if question.method == "receipt"]
+        known = {Question("receipt", (h,)): value for h, value in receipts_of_blocks(self._end_points, hashes).items()}
+        others = [question for question in questions if question not in known]
+        outcomes = self._end_points.request_all([_request(question) for question in others])
+        known.update(zip(others, outcomes, strict=True))
+        return [self._answer(question, known[question]) for question in questions]
 
     def close(self) -> None:
         """Drops the connections; safe to call twice."""
@@ -261,19 +262,24 @@ class JsonRpcLedger:
             reverted = revert_of(value) if question.method in ("call", "estimate_gas") else None
             # Asked by itself, there are the meanings of all other refusals.
             return reverted or question.ask(self)
-        first: Any = question.arguments[0]
         try:
-            match question.method:
-                case "call":
-                    return self._reader("eth_call").data(value)
-                case "estimate_gas":
-                    return self._reader("eth_estimateGas").quantity(value)
-                case "receipt":
-                    return _receipt(self._reader("eth_getTransactionReceipt"), first, value)
-                case "send":
-                    return self._sent(keccak256(first), value)
+            return self._read(question, value)
         except ProMLError as error:
             return error
+
+    def _read(self, question: Question, value: Any) -> object:
+        first: Any = question.arguments[0]
+        match question.method:
+            case "block":
+                return _block(self._reader("eth_getBlockByNumber"), first, value)
+            case "call":
+                return self._reader("eth_call").data(value)
+            case "estimate_gas":
+                return self._reader("eth_estimateGas").quantity(value)
+            case "receipt":
+                return _receipt(self._reader("eth_getTransactionReceipt"), first, value)
+            case "send":
+                return self._sent(keccak256(first), value)
 
     def _sent(self, transaction_hash: bytes, value: Any) -> bytes:
         read = self._reader("eth_sendRawTransaction")
@@ -370,6 +376,8 @@ def _request(question: Question) -> tuple[str, Sequence[Any]]:
     """Returns the method and parameters that ask a question of :meth:`JsonRpcLedger.together`."""
     arguments: Any = question.arguments
     match question.method:
+        case "block":
+            return "eth_getBlockByNumber", (hex(arguments[0]), False)
         case "call":
             to, data = arguments
             return "eth_call", ({"to": _address(to), "data": _hex(data)}, "latest")
@@ -380,6 +388,13 @@ def _request(question: Question) -> tuple[str, Sequence[Any]]:
             return "eth_getTransactionReceipt", (_hex(arguments[0]),)
         case "send":
             return "eth_sendRawTransaction", (_hex(arguments[0]),)
+
+
+def _block(read: Reader, number: int, value: Any) -> Block | None:
+    if value is None:
+        return None
+    block = read.block(value)
+    return block if block.number == number else read.fail(f"block {number}", block.number)
 
 
 def _receipt(read: Reader, transaction_hash: bytes, value: Any) -> Receipt | None:
