@@ -49,6 +49,11 @@ def calls(ledger: Ledger, to: str, data: Iterable[bytes]) -> list[bytes | ProMLE
     return _ask(ledger, [Question("call", (to, one)) for one in data])
 
 
+def tries(ledger: Ledger, sender: str, to: str, data: Iterable[bytes], gas: int) -> list[bytes | ProMLError]:
+    """Returns what each call of a sender with so much gas returns, or the error that it raises."""
+    return _ask(ledger, [Question("call", (to, one, sender, None, gas)) for one in data])
+
+
 def estimates(ledger: Ledger, sender: str, to: str, data: Iterable[bytes]) -> list[int | ProMLError]:
     """Returns what :meth:`~proml.ports.Ledger.estimate_gas` returns for each, or the error that it raises."""
     return _ask(ledger, [Question("estimate_gas", (sender, to, one)) for one in data])

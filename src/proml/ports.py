@@ -179,8 +179,18 @@ class Ledger(Protocol):
         """Returns the runtime code at an address; empty if there is none."""
         ...
 
-    def call(self, to: str, data: bytes, *, sender: str | None = None, block: int | None = None) -> bytes:
+    def call(
+        self, to: str, data: bytes, sender: str | None = None, block: int | None = None, gas: int | None = None
+    ) -> bytes:
         """Executes a call without a transaction (``eth_call``).
+
+        Args:
+            to: The contract.
+            data: Call data.
+            sender: Whom the contract sees; None is nobody in particular.
+            block: After which block; None is the newest.
+            gas: What is granted, with what a transaction pays before it is executed; None is as much as the ledger
+                grants.
 
         Raises:
             Reverted: The call was reverted.

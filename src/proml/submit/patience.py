@@ -92,9 +92,11 @@ class PatientLedger:
         """Returns the runtime code at an address."""
         return self._try(lambda: self._ledger.code(address))
 
-    def call(self, to: str, data: bytes, *, sender: str | None = None, block: int | None = None) -> bytes:
+    def call(
+        self, to: str, data: bytes, sender: str | None = None, block: int | None = None, gas: int | None = None
+    ) -> bytes:
         """Executes a call without a transaction."""
-        return self._try(lambda: self._ledger.call(to, data, sender=sender, block=block))
+        return self._try(lambda: self._ledger.call(to, data, sender, block, gas))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         """Returns gas that suffices."""

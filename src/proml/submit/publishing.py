@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from proml.core.digest import format_digest, parse_digest
@@ -10,7 +12,7 @@ from proml.core.record import SALT_BYTES, build_record
 from proml.errors import NotAvailable, ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from proml.core.intent import TransitionIntent
     from proml.ports import Clock, Entry, Store
@@ -61,6 +63,17 @@ class Publisher:
         except ProMLError:
             return
         self._published.update(wanted)
+
+    @contextlib.contextmanager
+    def meanwhile(self, digests: Collection[bytes]) -> Iterator[None]:
+        """Does what :meth:`foresee` does while the caller goes on; it is done when the caller's block ends."""
+        if not digests:
+            yield
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="proml-publisher") as pool:
+            done = pool.submit(self.foresee, digests)
+            yield
+            done.result()
 
     def _publish(self, digest: bytes) -> None:
         if not self._stores and not self._local.has(digest):

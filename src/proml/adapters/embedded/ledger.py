@@ -146,7 +146,9 @@ class EmbeddedLedger:
         with self._file.reading() as connection:
             return find_code(connection, address_bytes(address))
 
-    def call(self, to: str, data: bytes, *, sender: str | None = None, block: int | None = None) -> bytes:
+    def call(
+        self, to: str, data: bytes, sender: str | None = None, block: int | None = None, gas: int | None = None
+    ) -> bytes:
         """Executes a call without a transaction.
 
         On the newest block the contract sees the number and time that a block mined now would have: blocks only come
@@ -158,7 +160,7 @@ class EmbeddedLedger:
         """
         head = self._pending() if block is None else self._past(block)
         request = Call(bytes(20) if sender is None else address_bytes(sender), address_bytes(to), data)
-        return self._machine().call(head, request, self._ancestors(head.number))
+        return self._machine().call(head, request, self._ancestors(head.number), gas)
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         """Returns gas that suffices for the transaction now; raises Reverted like :meth:`call`."""

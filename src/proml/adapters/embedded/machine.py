@@ -163,18 +163,20 @@ class Machine:
             code_hashes=accounts.changed_code_hashes(),
         )
 
-    def call(self, on: Head, call: Call, ancestors: Iterable[bytes]) -> bytes:
+    def call(self, on: Head, call: Call, ancestors: Iterable[bytes], gas: int | None = None) -> bytes:
         """Executes a call on the state after a block and returns its output.
 
         Args:
             on: State to start from, and number and time that the contract sees.
             call: Who calls what.
             ancestors: Hashes of the blocks before, newest first.
+            gas: What is granted; None is as much as a transaction may have.
 
         Raises:
             Reverted: The call was reverted, or ran into an exception of the EVM.
+            UsageError: That gas does not carry the data.
         """
-        computation, _ = self._simulate(on, call, TRANSACTION_GAS_LIMIT, ancestors)
+        computation, _ = self._simulate(on, call, TRANSACTION_GAS_LIMIT if gas is None else gas, ancestors)
         return computation.output
 
     def estimate_gas(self, on: Head, call: Call, ancestors: Iterable[bytes]) -> int:

@@ -115,17 +115,16 @@ class JsonRpcLedger:
         value, read = self._ask("eth_getCode", _address(address), "latest")
         return read.data(value)
 
-    def call(self, to: str, data: bytes, *, sender: str | None = None, block: int | None = None) -> bytes:
+    def call(
+        self, to: str, data: bytes, sender: str | None = None, block: int | None = None, gas: int | None = None
+    ) -> bytes:
         """Executes a call without a transaction.
 
         Raises:
             Reverted: The call was reverted.
             UnreachableError: No answer.
         """
-        request = {"to": _address(to), "data": _hex(data)}
-        if sender is not None:
-            request["from"] = _address(sender)
-        value, read = self._execute("eth_call", request, "latest" if block is None else hex(block))
+        value, read = self._execute("eth_call", *_call(to, data, sender, block, gas))
         return read.data(value)
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
@@ -379,8 +378,7 @@ def _request(question: Question) -> tuple[str, Sequence[Any]]:
         case "block":
             return "eth_getBlockByNumber", (hex(arguments[0]), False)
         case "call":
-            to, data = arguments
-            return "eth_call", ({"to": _address(to), "data": _hex(data)}, "latest")
+            return "eth_call", _call(*arguments)
         case "estimate_gas":
             sender, to, data = arguments
             return "eth_estimateGas", ({"from": _address(sender), "to": _address(to), "data": _hex(data)},)
@@ -388,6 +386,18 @@ def _request(question: Question) -> tuple[str, Sequence[Any]]:
             return "eth_getTransactionReceipt", (_hex(arguments[0]),)
         case "send":
             return "eth_sendRawTransaction", (_hex(arguments[0]),)
+
+
+def _call(
+    to: str, data: bytes, sender: str | None = None, block: int | None = None, gas: int | None = None
+) -> tuple[dict[str, str], str]:
+    """Returns the parameters of ``eth_call``."""
+    request = {"to": _address(to), "data": _hex(data)}
+    if sender is not None:
+        request["from"] = _address(sender)
+    if gas is not None:
+        request["gas"] = hex(gas)
+    return request, "latest" if block is None else hex(block)
 
 
 def _block(read: Reader, number: int, value: Any) -> Block | None:
