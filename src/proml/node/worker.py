@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _RECOVER_S = 10.0
 _REFRESH_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
-_OUTBOX_S = 0.05
-_LEAST_S, _MOST_S = 0.1, 1.0
+_OUTBOX_S = 0.02
+_LEAST_S, _MOST_S = 0.05, 1.0
 _LOOKS_A_BLOCK = 20
 """How often it looks while one block comes: a twentieth of the period is little beside the wait for the block."""
 
@@ -54,7 +54,7 @@ class Worker:
     Args:
         participant: Whose working folder it serves; used by this loop alone.
         every_s: How often it looks for a new block, in seconds; None is a twentieth of the time between blocks, but
-            from 0.1 to 1 s.
+            from 0.05 to 1 s.
         tell: Is told in a line what an operator should know; each error once, until another follows.
     """
 

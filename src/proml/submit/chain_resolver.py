@@ -50,6 +50,7 @@ class ChainResolver:
         self._digests: dict[int, bytes] = {}
         self._definitions: dict[int, Definition] = {}
         self._known: dict[bytes, str] = {}
+        self._ids: dict[str, bytes] = {}
         self._foreseen: dict[bytes, bytes | ProMLError] = {}
         self._numbers: dict[str, int] = {}  # of lifecycles, by kind, in this round
 
@@ -60,9 +61,11 @@ class ChainResolver:
 
     def artefact_id(self, name: str) -> bytes:
         """Returns the id that a name has in this workspace; raises InvalidName."""
-        artefact = artefact_id(self._workspace.name_key, name)
-        self._known[artefact] = name
-        return artefact
+        known = self._ids.get(name)
+        if known is None:
+            known = self._ids[name] = artefact_id(self._workspace.name_key, name)
+            self._known[known] = name
+        return known
 
     def foresee(self, names: Iterable[str]) -> None:
         """Begins a round: asks for the artefacts' standings together; the next :meth:`standing` of each takes its own.
