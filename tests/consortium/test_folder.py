@@ -77,6 +77,15 @@ def test_the_start_script_is_a_shell_script(any_plan: Plan, folder: Path) -> Non
     assert script.stat().st_mode & 0o111
 
 
+@pytest.mark.parametrize(("user", "written"), [(1, "daemon"), (4_000_123, "4000123")])
+def test_the_client_runs_as_whoever_made_its_folder(
+    any_plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, user: int, written: str
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: user)
+    write_folder(any_plan, "lab", folder / "lab")
+    assert f"\nUser={written}\n" in (folder / "lab" / "proml-consortium.service").read_text()
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_finds_nothing_wrong_with_the_unit(any_plan: Plan, folder: Path) -> None:
     write_folder(any_plan, "lab", folder / "lab")

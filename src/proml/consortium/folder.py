@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -168,7 +170,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-# Name the program if it is not on the service's PATH:
+{_user_line()}# Name the program if it is not on the service's PATH:
 # Environment={engine_of(plan.engine).variable}=/usr/local/bin/{engine_of(plan.engine).program}
 WorkingDirectory={into}
 ExecStart="{into}/start.sh"
@@ -184,6 +186,14 @@ PrivateTmp=true
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _user_line() -> str:
+    """Returns the line that lets the client run as whoever made the folder and its keys, not as the superuser."""
+    try:
+        return f"User={pwd.getpwuid(os.getuid()).pw_name}\n"
+    except KeyError:  # an account that the system has no name for
+        return f"User={os.getuid()}\n"
 
 
 def _compose(plan: Plan, seat: Seat) -> str:
