@@ -15,7 +15,7 @@ AVALANCHEGO_VERSION := 1.14.0
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-network test-network-slow test-stores test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-network test-network-slow test-integrations test-stores test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -142,10 +142,7 @@ test: $(VENV)/.dev engines eas  ## every test; names what had to be left out
 	@$(MAKE) --no-print-directory symbolic
 	@$(MAKE) --no-print-directory test-interpreters
 	@$(MAKE) --no-print-directory test-python
-	@$(MAKE) --no-print-directory test-network
-	@$(MAKE) --no-print-directory test-stores
-	@$(MAKE) --no-print-directory test-frameworks
-	@$(MAKE) --no-print-directory test-torch
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-network test-integrations
 	@tools/left-out report
 
 test-python: $(VENV)/.dev engines  ## the Python tests on the main interpreter
@@ -156,6 +153,12 @@ test-network: $(VENV)/.dev geth  ## four organisations on real clients, which ar
 
 test-network-slow: $(VENV)/.dev geth subnet-evm .engines/geth-skewed-$(GETH_VERSION)/geth  ## what takes minutes: four stories at once, a chain that stands still, wrong clocks, Subnet-EVM
 	@$(BIN)/python -m pytest tests/network -m long
+
+# One after the other: each needs the machine; the network's tests mostly wait for blocks, and go beside them.
+test-integrations:  ## the tests with S3, with frameworks and with PyTorch
+	@$(MAKE) --no-print-directory test-stores
+	@$(MAKE) --no-print-directory test-frameworks
+	@$(MAKE) --no-print-directory test-torch
 
 test-stores: .venv-stores/.made minio  ## content and records on a real S3 server, which is killed
 	@if [ -x .engines/minio-$(MINIO_VERSION)/minio ]; then \

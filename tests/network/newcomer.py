@@ -26,5 +26,7 @@ def admit(study: Consortium, newcomer: Member) -> None:
     name = newcomer.write(f"from-{newcomer.name}", "1")
     assert "insufficient funds" in json.dumps(newcomer("sync", code=2))
     clinic("consortium", "fund", export)
+    with_coins = clinic.newest()
+    study.until(lambda: newcomer.newest() >= with_coins, "the newcomer's client has the block with its coins")
     newcomer("sync", "--final")
     clinic.written.append(name)  # it is no member of `study`, which checks what its members wrote

@@ -53,8 +53,8 @@ def test_a_minority_that_was_cut_off_keeps_what_it_recorded(study: Consortium) -
     with ThreadPoolExecutor() as pool:
         study.fabric.part([0, 1, 2], [3])
         try:
-            # Its client takes it, and may even put it in a block of its own, which will be lost.
-            waiting = pool.submit(lonely, "sync")
+            # Its client takes it, and may even put it in a block of its own, which will be lost and is never final.
+            waiting = pool.submit(lonely, "sync", "--final")
             majority("sync")
             time.sleep(PARTED_S)
             assert not waiting.done()
