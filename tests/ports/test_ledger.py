@@ -19,9 +19,9 @@ from tests.ports.ledgers import (
     word,
 )
 
-from proml.asking import blocks, calls, estimates, receipts, send_all
+from proml.asking import blocks, calls, estimates, receipts, send_all, tries
 from proml.core.digest import keccak256
-from proml.errors import ConflictError, UsageError
+from proml.errors import ConflictError, ProMLError, UsageError
 from proml.ports import Block, Fees, Ledger, Log, LogQuery, Receipt, Reverted
 
 if TYPE_CHECKING:
@@ -291,6 +291,24 @@ def test_the_estimated_gas_suffices(ledger: Ledger, person: Person, probe: str, 
 def test_the_estimated_gas_suffices_to_deploy(ledger: Ledger, person: Person) -> None:
     gas = ledger.estimate_gas(person.address, None, PROBE_CREATION)
     assert person.transact(None, PROBE_CREATION, gas=gas).succeeded
+
+
+def test_a_call_gets_by_with_the_estimated_gas_and_not_with_half_of_it(
+    ledger: Ledger, person: Person, probe: str
+) -> None:
+    data = call_data("storeThrice(bytes32)", 1)
+    gas = ledger.estimate_gas(person.address, probe, data)
+    assert ledger.call(probe, data, sender=person.address, gas=gas) == b""
+    with pytest.raises(Reverted):
+        ledger.call(probe, data, sender=person.address, gas=gas // 2)
+    with pytest.raises(ProMLError):
+        ledger.call(probe, data, sender=person.address, gas=20_000)  # a transaction alone costs 21,000
+    done, failed = (
+        tries(ledger, person.address, probe, [data, call_data("storeThrice(bytes32)", 2)], gas),
+        tries(ledger, person.address, probe, [data], gas // 2),
+    )
+    assert done == [b"", b""]
+    assert [type(one) for one in failed] == [Reverted]
 
 
 def test_estimating_what_is_refused_raises_its_data(ledger: Ledger, person: Person, probe: str) -> None:

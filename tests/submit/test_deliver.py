@@ -99,6 +99,43 @@ def test_more_than_a_batch_goes_in_several_transactions(sender: Sender, name: st
     assert len({entry.transaction_hash for entry in report.entries}) == 2
 
 
+class Estimated(Proxy):
+    """A ledger that counts its estimates and calls."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.estimates = 0
+        self.tried = 0
+
+    def estimate_gas(self, *arguments: Any) -> int:
+        self.estimates += 1
+        return int(self.real.estimate_gas(*arguments))
+
+    def call(self, *arguments: Any, **options: Any) -> bytes:
+        self.tried += len(arguments) > 2
+        return bytes(self.real.call(*arguments, **options))
+
+
+def test_of_many_alike_a_few_are_estimated_and_the_others_tried(
+    make_sender: Callable[..., Sender], world: World, name: str
+) -> None:
+    sender = make_sender(ledger=Estimated(world.ledger))
+    theirs = f"{name}-3"
+    other = make_sender("data")
+    other.submit(theirs, "of somebody else")
+    other.deliver()
+    numbers = [sender.submit(f"{name}-{n}", "text") for n in range(12) if n != 3]
+    bad = intents.register(sender.desk, theirs, "code").number
+    more = [intents.register(sender.desk, f"{name}-plain-{n}", "code").number for n in range(9)]
+    report = sender.deliver()
+    assert {sender.state(n) for n in numbers + more} == {"confirmed"}
+    assert sender.state(bad) == "refused"
+    assert isinstance(report.errors[bad], RefusedError)
+    assert sender.ledger.estimates == 3 + 3
+    assert sender.ledger.tried == 8 + 7
+    assert len({sender.entry(n).transaction_hash for n in numbers + more}) == 20
+
+
 class FirstSent(Proxy):
     """A ledger that remembers how many records a store had when the first transaction was handed in."""
 

@@ -30,8 +30,8 @@ _MAX_RACES = 20
 
 GAS_MARGIN_PERCENT = 20
 """Between the estimate and the block, other members' transactions may make ours dearer by a slot or two."""
-_MANY = 8
-"""From how many calls on that are alike one is estimated for all."""
+_MANY, _FIRST = 8, 3
+"""From how many calls on that are alike the first few are estimated for all; one of these may be refused."""
 _ALIKE_PERCENT = 3
 """Calls of one function and one length differ in how many of their bytes are zero, which cost less."""
 
@@ -109,8 +109,8 @@ class Transactions:
     def estimates(self, data: Sequence[bytes]) -> list[int | Reverted]:
         """Returns for each call gas that suffices now, or how the contract would refuse it.
 
-        A client executes a call again and again for an estimate. So of many that are alike, one is estimated, and the
-        others are tried once with as much; what fails at that is estimated all the same.
+        A client executes a call again and again for an estimate. So of many that are alike, a few are estimated, and
+        the others are tried once with as much; what fails at that is estimated all the same.
 
         Raises:
             UnreachableError: The ledger does not answer.
@@ -123,11 +123,13 @@ class Transactions:
         for positions in alike.values():
             if len(positions) < _MANY:
                 continue
-            (first,) = estimates(self._ledger, account, contract, [data[positions[0]]])
-            if isinstance(first, int):
-                gas = first + first * _ALIKE_PERCENT // 100
-                tried = tries(self._ledger, account, contract, [data[position] for position in positions], gas)
-                found.update({p: gas for p, answer in zip(positions, tried, strict=True) if isinstance(answer, bytes)})
+            first, rest = positions[:_FIRST], positions[_FIRST:]
+            found.update(zip(first, estimates(self._ledger, account, contract, [data[p] for p in first]), strict=True))
+            most = max((gas for p in first if isinstance(gas := found[p], int)), default=None)
+            if most is not None:
+                gas = most + most * _ALIKE_PERCENT // 100
+                answers = tries(self._ledger, account, contract, [data[p] for p in rest], gas)
+                found.update({p: gas for p, answer in zip(rest, answers, strict=True) if isinstance(answer, bytes)})
         others = [position for position in range(len(data)) if position not in found]
         found.update(zip(others, estimates(self._ledger, account, contract, [data[p] for p in others]), strict=True))
         return [_with_margin(found[position]) for position in range(len(data))]
