@@ -10,6 +10,7 @@ machines.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,12 @@ def rows() -> list[dict[str, object]]:
         print("left out: network; `make geth` builds the client")
         return []
     made: list[dict[str, object]] = []
-    for period_s in PERIODS_S:
-        made += _latency(geth, period_s)
-    made += _throughput(geth)
-    return made + _growth(geth)
+    latencies = [functools.partial(_latency, period_s=period_s) for period_s in PERIODS_S]
+    for part in (*latencies, _throughput, _growth):
+        found = part(geth)
+        print(*found, sep="\n", flush=True)  # what was measured is told, whatever becomes of the next part
+        made += found
+    return made
 
 
 def share(whole: int, least: int = 1) -> int:
