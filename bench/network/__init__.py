@@ -20,6 +20,7 @@ from bench.network.world import found
 from proml.adapters.local_signer import LocalSigner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PERIODS_S = (1, 2, 12)
@@ -54,7 +55,8 @@ def rows() -> list[dict[str, object]]:
         return []
     made: list[dict[str, object]] = []
     latencies = [functools.partial(_latency, period_s=period_s) for period_s in PERIODS_S]
-    for part in (*latencies, _throughput, _growth):
+    parts: list[Callable[[Path], list[dict[str, object]]]] = [*latencies, _throughput, _growth]
+    for part in parts:
         found = part(geth)
         print(*found, sep="\n", flush=True)  # what was measured is told, whatever becomes of the next part
         made += found
