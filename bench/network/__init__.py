@@ -29,6 +29,8 @@ WRITERS = (1, 4, 16)
 SINGLE = 3_200
 ROUNDS = 3
 TRANSITIONS = 100_000
+GROWTH_PERIOD_S = 5
+"""With full blocks every second for minutes, four clients on two processors come to two branches of equal weight."""
 OBSERVATIONS = 8_000_000
 PAPER = {1: 16.0, 12: 150.0}
 """Seconds until L@1 and L@12 that the paper reports, at 12.5 s a block (arXiv 2206.10110)."""
@@ -117,7 +119,7 @@ def _throughput(geth: Path) -> list[dict[str, object]]:
 
 def _growth(geth: Path) -> list[dict[str, object]]:
     names = [f"w{number}" for number in range(growth.WRITERS)]
-    with running(geth, 1, [*names, "watcher", "newcomer"], late=1) as clients:
+    with running(geth, GROWTH_PERIOD_S, [*names, "watcher", "newcomer"], late=1) as clients:
         world = found(clients, [*names, "watcher"], [])
         figures = growth.measure(world, share(TRANSITIONS, growth.WRITERS * growth.ARTEFACTS), "watcher", "newcomer")
     return [row(f"network.growth_{what}", value, GROWTH_UNITS[what]) for what, value in figures.items()]

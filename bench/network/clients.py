@@ -32,7 +32,7 @@ _STARTS_S = 60.0
 
 def find_geth() -> Path | None:
     """Returns the geth of ``make geth``, or None."""
-    return next(iter(sorted((ROOT / ".engines").glob("geth-*/geth"), reverse=True)), None)
+    return next(iter(sorted((ROOT / ".engines").glob("geth-[0-9]*/geth"), reverse=True)), None)
 
 
 @dataclass

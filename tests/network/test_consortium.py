@@ -85,6 +85,18 @@ def test_two_halves_stop_and_agree_when_they_are_joined(study: Consortium) -> No
     study.check()
 
 
+def test_clients_that_are_sent_back_take_the_others_branch(study: Consortium) -> None:
+    """What the how-to tells owners to do when two branches of equal weight stand against each other."""
+    study.at_once(lambda member: member.write(f"before-the-tie-{member.name}", member.name))
+    study.at_once(lambda member: member("sync"))
+    for member in (study["lab"], study["auditor"]):
+        member.rpc("debug_setHead", hex(member.newest() - 4))
+        member.restart()
+    study.grows()
+    study.until(study.agree, "one chain again")
+    study.check()
+
+
 def test_all_clients_killed_at_once_lose_nothing(study: Consortium) -> None:
     study.at_once(lambda member: member.write(f"before-the-end-{member.name}", member.name))
     study.at_once(lambda member: member.ask("sync"))
