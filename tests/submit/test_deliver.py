@@ -120,20 +120,23 @@ def test_of_many_alike_a_few_are_estimated_and_the_others_tried(
     make_sender: Callable[..., Sender], world: World, name: str
 ) -> None:
     sender = make_sender(ledger=Estimated(world.ledger))
-    theirs = f"{name}-3"
+    theirs = [f"{name}-theirs-{n}" for n in range(2)]
     other = make_sender("data")
-    other.submit(theirs, "of somebody else")
+    for one in theirs:
+        other.submit(one, "of somebody else")
     other.deliver()
-    numbers = [sender.submit(f"{name}-{n}", "text") for n in range(12) if n != 3]
-    bad = intents.register(sender.desk, theirs, "code").number
-    more = [intents.register(sender.desk, f"{name}-plain-{n}", "code").number for n in range(9)]
+    numbers = [sender.submit(f"{name}-{n}", "text") for n in range(11)]
+    plain = [f"{name}-plain-{n}" for n in range(9)]
+    wanted = [theirs[0], *plain[:5], theirs[1], *plain[5:]]  # one is refused when estimated, one when tried
+    registered = {one: intents.register(sender.desk, one, "code").number for one in wanted}
     report = sender.deliver()
-    assert {sender.state(n) for n in numbers + more} == {"confirmed"}
-    assert sender.state(bad) == "refused"
-    assert isinstance(report.errors[bad], RefusedError)
-    assert sender.ledger.estimates == 3 + 3
-    assert sender.ledger.tried == 8 + 7
-    assert len({sender.entry(n).transaction_hash for n in numbers + more}) == 20
+    assert {sender.state(registered[one]) for one in theirs} == {"refused"}
+    assert all(isinstance(report.errors[registered[one]], RefusedError) for one in theirs)
+    assert sender.ledger.estimates == 3 + 3 + 1
+    assert sender.ledger.tried == 8 + 8
+    sent = [*numbers, *(registered[one] for one in plain)]
+    assert {sender.state(n) for n in sent} == {"confirmed"}
+    assert len({sender.entry(n).transaction_hash for n in sent}) == 20
 
 
 class FirstSent(Proxy):
