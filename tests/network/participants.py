@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -59,6 +60,9 @@ def wanted_skewed_geth() -> Path:
     if not built:
         pytest.skip("a geth with a wrong clock is missing: `make test-network-slow` builds it")
     return built[-1]
+
+
+_PAYING = threading.Lock()  # who pays has one account, whose nonces go one after the other
 
 
 @dataclass
@@ -206,13 +210,11 @@ class Member:
     def pay(self, addresses: Sequence[str], coins: int) -> None:
         """Hands in a transaction for each account that gives it coins."""
         ledger, signer = JsonRpcLedger(self.socket), self.signer
-        try:
+        with _PAYING, contextlib.closing(ledger):
             nonce, fees = ledger.nonce(signer.address), ledger.fees()
             for number, address in enumerate(addresses, nonce):
                 gift = UnsignedTransaction(ledger.chain_id, number, address, b"", 21_000, fees, value=coins)
                 ledger.send(signer.sign_transaction(gift))
-        finally:
-            ledger.close()
 
 
 @dataclass
