@@ -189,7 +189,7 @@ WantedBy=multi-user.target
 
 
 def _user_line() -> str:
-    """Returns the line that lets the client run as whoever made the folder and its keys, not as the superuser."""
+    """Returns the line that lets the client run as whoever made the folder and its keys."""
     try:
         return f"User={pwd.getpwuid(os.getuid()).pw_name}\n"
     except KeyError:  # an account that the system has no name for
