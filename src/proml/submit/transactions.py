@@ -115,24 +115,27 @@ class Transactions:
         Raises:
             UnreachableError: The ledger does not answer.
         """
-        account, contract = self._signer.address, self._terms.contract
-        alike: dict[tuple[bytes, int], list[int]] = {}
-        for position, call in enumerate(data):
-            alike.setdefault((call[:4], len(call)), []).append(position)
-        found: dict[int, int | ProMLError] = {}
-        for positions in alike.values():
-            if len(positions) < _MANY:
-                continue
-            first, rest = positions[:_FIRST], positions[_FIRST:]
-            found.update(zip(first, estimates(self._ledger, account, contract, [data[p] for p in first]), strict=True))
-            most = max((gas for p in first if isinstance(gas := found[p], int)), default=None)
-            if most is not None:
-                gas = most + most * _ALIKE_PERCENT // 100
-                answers = tries(self._ledger, account, contract, [data[p] for p in rest], gas)
-                found.update({p: gas for p, answer in zip(rest, answers, strict=True) if isinstance(answer, bytes)})
-        others = [position for position in range(len(data)) if position not in found]
-        found.update(zip(others, estimates(self._ledger, account, contract, [data[p] for p in others]), strict=True))
-        return [_with_margin(found[position]) for position in range(len(data))]
+        alike: dict[tuple[bytes, int], list[bytes]] = {}
+        for call in dict.fromkeys(data):
+            alike.setdefault((call[:4], len(call)), []).append(call)
+        known = {call: gas for some in alike.values() if len(some) >= _MANY for call, gas in self._by_trial(some)}
+        others = [call for call in dict.fromkeys(data) if call not in known]
+        known.update(zip(others, self._estimated(others), strict=True))
+        return [_with_margin(known[call]) for call in data]
+
+    def _by_trial(self, alike: Sequence[bytes]) -> Iterator[tuple[bytes, int | ProMLError]]:
+        """Yields calls with gas that suffices; not those of which only an estimate can tell."""
+        first, rest = alike[:_FIRST], alike[_FIRST:]
+        found = self._estimated(first)
+        yield from zip(first, found, strict=True)
+        enough = [gas for gas in found if isinstance(gas, int)]
+        if enough:
+            gas = max(enough) + max(enough) * _ALIKE_PERCENT // 100
+            answers = tries(self._ledger, self._signer.address, self._terms.contract, rest, gas)
+            yield from ((call, gas) for call, answer in zip(rest, answers, strict=True) if isinstance(answer, bytes))
+
+    def _estimated(self, data: Sequence[bytes]) -> list[int | ProMLError]:
+        return estimates(self._ledger, self._signer.address, self._terms.contract, data)
 
     def dispatch(self, tried: Sequence[Tried]) -> None:
         """Signs operations in their order, writes all of them ahead, and hands them in.
