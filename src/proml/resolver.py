@@ -25,12 +25,14 @@ class Standing:
         lifecycle: Number of its lifecycle.
         state: Number of its state.
         head: Its head.
+        seq: How many transitions it has had.
     """
 
     owner: str
     lifecycle: int
     state: int
     head: bytes
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

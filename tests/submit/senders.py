@@ -114,6 +114,11 @@ def history(world: World, name: str, ledger: Ledger | None = None) -> list[bytes
     return [event.record for event in _events(ledger or world.ledger, world, Transitioned, name)]
 
 
+def heads(world: World, name: str) -> list[bytes]:
+    """Returns the heads that an artefact's transitions led to, in order."""
+    return [event.head for event in _events(world.ledger, world, Transitioned, name)]
+
+
 def registrations(world: World, name: str) -> list[bytes]:
     """Returns the record digests of an artefact's registrations on chain; more than one cannot be."""
     return [event.record for event in _events(world.ledger, world, Registered, name)]

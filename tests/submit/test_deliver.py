@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.submit.senders import Away, Proxy, Sender, SlowLedger, history, registrations
+from tests.submit.senders import Away, Proxy, Sender, SlowLedger, heads, history, registrations
 from tests.worlds import World, single
 
 from proml.adapters.store_folder import FolderStore
@@ -20,6 +20,7 @@ from proml.errors import ConflictError, InvalidRecord, RefusedError, Unreachable
 from proml.ports import Intent
 from proml.submit import intents
 from proml.submit.anchoring import verify_anchored
+from proml.submit.bound import MAX_BATCH
 from proml.submit.deciding import drop, rebase
 from proml.submit.intents import Act, Vote
 
@@ -59,6 +60,96 @@ def test_intents_of_one_artefact_go_in_order(sender: Sender, name: str) -> None:
     records = [bytes.fromhex(str(sender.entry(n).intent.body["record"])[7:]) for n in numbers]
     assert history(sender.world, name) == records
     assert [entry.state for entry in report.entries] == ["confirmed"] * 4
+
+
+def test_changes_of_one_artefact_share_a_transaction_each_on_the_head_of_the_one_before(
+    sender: Sender, name: str
+) -> None:
+    sender.submit(name, "first")
+    sender.submit(f"{name}-other", "first")
+    sender.deliver()
+    numbers = [sender.submit(name, "second"), sender.submit(f"{name}-other", "second")]
+    numbers += [sender.submit(name, f"text {n}") for n in range(4)]
+    numbers.append(intents.act(sender.desk, Act(name, "code", "retire")).number)
+    report = sender.deliver(wait=None)
+    assert len({report.raise_for(number).transaction_hash for number in numbers}) == 1
+    sender.deliver()
+    assert [sender.state(number) for number in numbers] == ["confirmed"] * len(numbers)
+    assert len(history(sender.world, name)) == 7
+
+
+def test_more_changes_of_one_artefact_than_fit_in_a_transaction_go_in_several(sender: Sender, name: str) -> None:
+    sender.submit(name, "first")
+    sender.deliver()
+    numbers = [sender.submit(name, f"text {n}") for n in range(MAX_BATCH + 3)]
+    report = sender.deliver()
+    assert len({report.raise_for(number).transaction_hash for number in numbers}) == 2
+    records = [bytes.fromhex(str(sender.entry(n).intent.body["record"])[7:]) for n in numbers]
+    assert history(sender.world, name)[1:] == records
+
+
+@pytest.mark.parametrize("place", [0, 1, 4, 6])
+def test_a_refused_change_does_not_sink_those_before_it_and_holds_back_those_after_it(
+    sender: Sender, name: str, place: int
+) -> None:
+    sender.submit(name, "first")
+    other = f"{name}-other"
+    sender.submit(other, "first")
+    sender.deliver()
+    numbers = [sender.submit(name, f"text {n}") for n in range(place)]
+    bad = intents.act(sender.desk, Act(name, "code", "review")).number  # four eyes: not by the owner
+    after = [sender.submit(name, f"later {n}") for n in range(2)]
+    free = [sender.submit(other, f"text {n}") for n in range(3)]
+    report = sender.deliver()
+    assert [sender.state(number) for number in [*numbers, *free]] == ["confirmed"] * (place + 3)
+    assert [sender.state(number) for number in [bad, *after]] == ["refused", "pending", "pending"]
+    assert f"--rebase {bad}" in report.waiting[after[0]]
+    with pytest.raises(RefusedError) as caught:
+        report.raise_for(bad)
+    assert caught.value.rule == "FourEyes"
+    drop(sender.outbox, sender.signer.address, bad)
+    sender.deliver()
+    assert len(history(sender.world, name)) == 1 + place + 2
+
+
+def test_a_change_to_a_named_head_that_will_not_be_is_a_conflict(sender: Sender, name: str) -> None:
+    sender.submit(name, "first")
+    sender.deliver()
+    good = sender.submit(name, "second")
+    bad = sender.submit(name, "third", expected_head=sha256(b"no head"))
+    sender.deliver()
+    assert (sender.state(good), sender.state(bad)) == ("confirmed", "conflict")
+
+
+def test_changes_that_lost_their_block_are_found_on_the_chain_and_not_sent_again(sender: Sender, name: str) -> None:
+    sender.submit(name, "first")
+    sender.deliver()
+    numbers = [sender.submit(name, f"text {n}") for n in range(4)]
+    sender.deliver()
+    for number in numbers[:3]:  # as after a transaction whose nonce another one took
+        entry = sender.entry(number)
+        lost = replace(
+            entry, state="pending", final=False, transaction_hash=b"", detail={**entry.detail, "signed": True}
+        )
+        sender.outbox.update([lost])
+    sender.submit(name, "last")
+    sender.deliver()
+    assert [sender.state(number) for number in numbers] == ["confirmed"] * 4
+    assert len(history(sender.world, name)) == 6
+
+
+def test_what_was_used_is_used_before_it_changes(sender: Sender, name: str) -> None:
+    data, model = f"{name}-data", f"{name}-model"
+    for one in (data, model):
+        sender.submit(one, "first")
+    sender.deliver()
+    sender.submit(data, "second")
+    user = sender.submit(model, "trained", uses=(Use(name=data),))
+    sender.submit(data, "third")
+    sender.deliver()
+    (used,) = sender.resolver.current_inputs(sender.world.artefact(model))
+    assert sender.state(user) == "confirmed"
+    assert used.head == heads(sender.world, data)[1]
 
 
 def test_transitions_of_different_artefacts_share_a_transaction(sender: Sender, name: str) -> None:
@@ -307,9 +398,11 @@ def test_a_model_goes_from_training_to_release_through_five_outboxes(
         queued = intents.endorse(voter.desk, vote)
         voter.deliver().raise_for(queued.number)
     approval = Act(model, "model", "approve", uses=(Use("evaluation", report),), expected_head=vote.expected_head)
-    for who, wanted in ((client, approval), (developer, Act(model, "model", "release"))):
-        queued = intents.act(who.desk, wanted)
-        who.deliver().raise_for(queued.number)
+    approved = intents.act(client.desk, approval)
+    released = intents.act(client.desk, Act(model, "model", "release"))
+    # What votes decide has a head that they decide too, so nothing is bound to it before it is in a block.
+    together = client.deliver()
+    assert together.raise_for(approved.number).block_number < together.raise_for(released.number).block_number
     standing = client.resolver.standing(world.artefact(model))
     assert standing is not None
     assert client.resolver.definition(standing.lifecycle).state_name(standing.state) == "released"

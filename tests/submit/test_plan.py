@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from proml.core.digest import sha256
 from proml.core.intent import AnchorIntent, TransitionIntent, TypedIntent, Use
 from proml.ports import Entry
+from proml.submit.bound import MAX_BATCH
 from proml.submit.plan import Plan, plan, select
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ def ready(made: Plan) -> list[int]:
 
 
 def test_the_first_of_each_artefact_is_ready() -> None:
-    made = planned(change(1, "a"), change(2, "b"), change(3, "a"))
-    assert ready(made) == [1, 2]
-    assert list(made.waiting) == [3]
+    assert ready(planned(change(1, "a"), change(2, "b"))) == [1, 2]
 
 
 def test_what_follows_something_sent_waits() -> None:
@@ -102,6 +101,58 @@ def test_selecting_an_entry_selects_what_it_follows() -> None:
     assert select(entries, None) == {1, 2, 3, 4}
 
 
+def follows(made: Plan) -> dict[int, int | None]:
+    return {candidate.entry.number: candidate.follows for candidate in made.ready}
+
+
+def test_the_changes_of_an_artefact_that_nothing_stands_between_go_as_a_chain() -> None:
+    made = planned(change(1, "a"), change(2, "b"), change(3, "a"), change(4, "a"), change(5, "b"))
+    assert ready(made) == [1, 3, 4, 2, 5]
+    assert follows(made) == {1: None, 3: 1, 4: 3, 2: None, 5: 2}
+    assert not made.waiting
+
+
+def test_a_chain_ends_with_what_fits_in_a_transaction() -> None:
+    made = planned(*(change(number, "a") for number in range(1, 1 + MAX_BATCH + 2)))
+    assert ready(made) == list(range(1, 1 + MAX_BATCH))
+    assert sorted(made.waiting) == [MAX_BATCH + 1, MAX_BATCH + 2]
+
+
+def test_a_chain_ends_before_what_waits_for_something_else() -> None:
+    uses = Use(name="b")
+    made = planned(change(1, "b"), change(2, "a"), change(3, "a", "pending", uses), change(4, "a"))
+    assert ready(made) == [1, 2]
+    assert sorted(made.waiting) == [3, 4]
+
+
+def test_a_chain_ends_before_what_is_not_wanted() -> None:
+    entries = [change(1, "a"), change(2, "a"), change(3, "a")]
+    assert ready(plan(entries, {1, 3}, {})) == [1]
+
+
+def test_what_is_used_stays_as_it_is_until_its_user_went() -> None:
+    uses = (Use(name="data"), Use(content=content(1)))
+    for use in uses:
+        made = planned(change(1, "data"), change(2, "model", "pending", use), change(3, "data"))
+        assert ready(made) == [1], use
+        assert "model" in made.waiting[2] or "data" in made.waiting[2]
+        after = planned(change(2, "model", "pending", use), change(3, "data"))
+        assert follows(after) == {2: None, 3: None}, use
+
+
+def test_what_is_used_stays_as_it_is_while_its_user_waits_for_something_else() -> None:
+    uses = (Use(name="data"), Use(name="labels"))
+    made = planned(change(1, "labels"), change(2, "model", "pending", *uses), change(3, "data"), change(4, "data"))
+    assert ready(made) == [1]
+    assert "entry 2 (model)" in made.waiting[3]
+
+
+def test_what_is_used_need_not_wait_for_a_user_that_is_stuck() -> None:
+    uses = Use(name="data")
+    made = planned(change(1, "model", "refused"), change(2, "model", "pending", uses), change(3, "data"))
+    assert ready(made) == [3]
+
+
 _entries = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(STATES), st.sampled_from(["", *"abc"])), max_size=12
 ).map(
@@ -120,12 +171,31 @@ def test_every_pending_entry_is_ready_or_waits_or_is_blocked(entries: Sequence[t
 
 
 @given(entries=_entries)
-def test_at_most_one_entry_of_an_artefact_is_ready_and_nothing_unfinished_is_before_it(
+def test_what_is_ready_follows_whatever_is_before_it_of_its_artefact(
     entries: Sequence[tuple[Entry, TypedIntent]],
 ) -> None:
-    for candidate in planned(*entries).ready:
-        earlier = [e for e, _ in entries if e.number < candidate.entry.number]
-        assert not [e for e in earlier if e.intent.artefact == candidate.entry.intent.artefact]
+    going = planned(*entries).ready
+    for place, candidate in enumerate(going):
+        number, name = candidate.entry.number, candidate.entry.intent.artefact
+        earlier = [e.number for e, _ in entries if e.number < number and e.intent.artefact == name]
+        assert candidate.follows == (earlier[-1] if earlier else None)
+        if earlier:
+            assert going[place - 1].entry.number == earlier[-1]
+
+
+@given(entries=_entries)
+def test_nothing_goes_before_an_earlier_entry_that_uses_it_as_it_is(
+    entries: Sequence[tuple[Entry, TypedIntent]],
+) -> None:
+    pending = [(entry, typed) for entry, typed in entries if entry.state == "pending"]
+    places = {number: place for place, number in enumerate(ready(planned(*pending)))}
+    for user, typed in pending:
+        assert isinstance(typed, TransitionIntent)
+        used = {use.name for use in typed.uses}
+        later = [e for e, _ in pending if e.number > user.number and e.intent.artefact in used]
+        for changer in later:
+            if changer.number in places:
+                assert places.get(user.number, len(places)) < places[changer.number]
 
 
 @given(entries=_entries)

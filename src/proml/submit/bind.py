@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from proml.core.calls import decode_call
-from proml.core.heads import genesis_head
+from proml.core.heads import genesis_head, next_head
 from proml.core.intent import (
     OBSERVED,
     AnchorIntent,
@@ -38,6 +38,7 @@ from proml.core.operation import (
     Transition,
 )
 from proml.errors import InvalidRecord, UnknownName
+from proml.resolver import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from proml.core.intent import Use
     from proml.core.operation import Rule
     from proml.ports import Entry
-    from proml.resolver import Actor, Resolver, Standing
+    from proml.resolver import Actor, Resolver
 
 INPUTS_HELD = GUARD_BITS["inputs-held"]
 """The guard under which a transition repeats the inputs of the current version."""
@@ -53,7 +54,24 @@ _INPUTS_USABLE = GUARD_BITS["inputs-usable"]
 _NEEDS_INPUT = GUARD_BITS["needs-input"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A change that was bound: what it does to an artefact that stands so."""
+
+    change: Transition
+    standing: Standing
+    rule: Rule
+
+    def after(self, key: str) -> Standing | None:
+        """Returns how the artefact stands once the key's change is done; None if its head will commit to votes too."""
+        before, to_state, seq = self.standing, self.rule.to_state, self.standing.seq + 1
+        if self.rule.quorum:
+            return None
+        head = next_head(self.change, from_state=before.state, to_state=to_state, seq=seq, key=key)
+        return Standing(before.owner, before.lifecycle, to_state, head, seq)
+
+
+@dataclass
 class Binder:
     """Binds the intents of one account in one workspace.
 
@@ -72,6 +90,7 @@ class Binder:
     contract: str
     registration: Callable[[Entry, TransitionIntent], bytes]
     _left_out: dict[bytes, list[Use]] = field(default_factory=dict)
+    _last: _Step | None = None
 
     def bind(self, entry: Entry, typed: TypedIntent) -> Operation | Relayed:
         """Returns the operation that fulfils an intent now.
@@ -112,8 +131,7 @@ class Binder:
         artefact = self.resolver.artefact_id(typed.name)
         standing = self.resolver.standing(artefact)
         if standing is not None:
-            expected = None if entry.detail.get("rebased") else typed.expected_head
-            return self._change(typed, artefact, standing, expected or standing.head)
+            return self._change(typed, artefact, standing, _wanted_head(entry, typed) or standing.head)
         if not typed.register:
             raise self._unregistered(typed.name)
         lifecycle = self.resolver.lifecycle_number(typed.kind)
@@ -122,9 +140,28 @@ class Binder:
         head = genesis_head(self.chain_id, self.contract, registration, self.account)
         return registration, self._change(typed, artefact, self.resolver.new_standing(lifecycle, owner), head)
 
+    def bind_next(self, entry: Entry, typed: TransitionIntent) -> Transition | None:
+        """Returns the operation that fulfils an intent once the change that was bound last, of its artefact, is done.
+
+        None if it has to wait for that one: how the artefact then stands, or what it needs besides, is not known yet.
+
+        Raises:
+            UnknownName, UnreachableError: As :meth:`bind`.
+        """
+        artefact = self.resolver.artefact_id(typed.name)
+        if self._last is None or self._last.change.artefact != artefact:
+            return None
+        standing = self._last.after(self.account)
+        if standing is None:
+            return None
+        _number, rule = self.resolver.rule_for(typed.action, standing, self._actor)
+        if rule.quorum or rule.guards & INPUTS_HELD:
+            return None
+        return self._change(typed, artefact, standing, _wanted_head(entry, typed) or standing.head)
+
     def _change(self, typed: TransitionIntent, artefact: bytes, standing: Standing, head: bytes) -> Transition:
         number, rule = self.resolver.rule_for(typed.action, standing, self._actor)
-        return Transition(
+        change = Transition(
             artefact=artefact,
             expected_head=head,
             rule=number,
@@ -133,6 +170,8 @@ class Binder:
             inputs=self._inputs(typed, rule) if typed.inputs is None else typed.inputs,
             held=self.resolver.current_inputs(artefact) if rule.guards & INPUTS_HELD else (),
         )
+        self._last = _Step(change, standing, rule)
+        return change
 
     def left_out(self, typed: TransitionIntent) -> tuple[Use, ...]:
         """Returns what :meth:`bind` did not name as an input, although a version has it: see :meth:`_inputs`."""
@@ -170,6 +209,11 @@ class Binder:
             f"No artefact named {show(name)} is registered in this workspace.",
             hint=f"Register it with `proml register {name} --kind KIND`, then `proml sync`.",
         )
+
+
+def _wanted_head(entry: Entry, typed: TransitionIntent) -> bytes | None:
+    """Returns the head that the entry's owner insists on, if any."""
+    return None if entry.detail.get("rebased") else typed.expected_head
 
 
 def relayed(typed: RelayIntent) -> Relayed:

@@ -242,8 +242,8 @@ class ChainResolver:
 
 
 def _standing(fields: tuple[Any, ...]) -> Standing:
-    owner, lifecycle, state, _flags, _seq, _changed, head, _held = fields
-    return Standing(owner, lifecycle, state, head)
+    owner, lifecycle, state, _flags, seq, _changed, head, _held = fields
+    return Standing(owner, lifecycle, state, head, seq)
 
 
 def _choose(use: Use, versions: list[Transitioned]) -> Transitioned | None:

@@ -3,13 +3,14 @@
     report = deliver(channel)                        # all, each waited for until it is in a block
     report = deliver(channel, only={7}, wait=None)   # one, not waited for
 
-In rounds: whatever can go is bound to the heads as they are, tried without spending anything, signed, written ahead,
-handed in; what came into a block lets the next ones go. A process that dies anywhere leaves an outbox from which the
-next delivery goes on.
+In rounds: whatever can go is bound to the heads as they are, or as they will be after what goes before it in the same
+transaction. It is tried without spending anything, signed, written ahead, handed in; what came into a block lets the
+next ones go. A process that dies anywhere leaves an outbox from which the next delivery goes on.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -25,6 +26,7 @@ from proml.submit import unknown_inputs
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
 from proml.submit.book import Book
+from proml.submit.bound import MAX_BATCH, Bound, chains_of, doing, goes_on, registration_record, together
 from proml.submit.effects import Effects
 from proml.submit.fees import FeePolicy, TooDear
 from proml.submit.handing_over import GIVEN
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
 
 Wait: TypeAlias = Literal["included", "final"] | None
 
-MAX_BATCH = 50
-"""Most transitions in one transaction; about 1 M gas, far below every chain's block limit."""
 MAX_TOGETHER = 100
 """Most transactions that are tried, signed and handed in together."""
 PORTION = 400
@@ -128,23 +128,6 @@ def _lock(channel: Channel) -> SenderLock:
             before, done = done, channel.outbox.count(*_DECIDED)
             if done == before:
                 raise
-
-
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """An operation ready to be tried, with the entries that it fulfils."""
-
-    candidates: tuple[Candidate, ...]
-    operation: Operation | Relayed
-    details: dict[int, dict[str, object]] = field(default_factory=dict)
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        return tuple(candidate.entry for candidate in self.candidates)
-
-    @property
-    def can_be_batched(self) -> bool:
-        return isinstance(self.operation, Transition) and not self.entries[0].detail.get("alone")
 
 
 class _Delivery:
@@ -249,7 +232,7 @@ class _Delivery:
 
     def _send_bound(self, published: Sequence[Candidate]) -> None:
         self._resolver.foresee([c.typed.name for c in published if isinstance(c.typed, TransitionIntent)])
-        alike: list[Sequence[_Bound]] = []
+        alike: list[Sequence[Bound]] = []
         for group in self._with_registrations(list(self._grouped(published))):
             # Those of artefacts do not build on each other within a round; all others may, such as a key's grant and
             # its end, and each sees what came of those before it.
@@ -264,11 +247,11 @@ class _Delivery:
                 alike = []
         self._try(alike)
 
-    def _grouped(self, candidates: Sequence[Candidate]) -> Iterator[list[_Bound]]:
+    def _grouped(self, candidates: Sequence[Candidate]) -> Iterator[list[Bound]]:
         """Yields what goes into one transaction each: neighbours only, so that the order is the outbox's."""
-        batch: list[_Bound] = []
+        batch: list[Bound] = []
         for candidate in candidates:
-            bound = None if isinstance(candidate.typed, AnchorIntent) else self._bind(candidate)
+            bound = None if isinstance(candidate.typed, AnchorIntent) else self._bind(candidate, batch)
             if bound is None:
                 continue
             if batch and (len(batch) == MAX_BATCH or not bound.can_be_batched):
@@ -294,12 +277,20 @@ class _Delivery:
         self._held[entry.number] = str(error)
         self._book.errors[entry.number] = error
 
-    def _bind(self, candidate: Candidate) -> _Bound | None:
+    def _bind(self, candidate: Candidate, batch: Sequence[Bound]) -> Bound | None:
+        """Returns what fulfils a candidate; None if nothing has to, nothing can, or it waits for another's block.
+
+        Args:
+            candidate: What is to be fulfilled.
+            batch: What goes before it in the same transaction.
+        """
         entry, typed = candidate.entry, candidate.typed
+        if candidate.follows is not None and not goes_on(batch, candidate):
+            return None
         try:
-            if candidate.missing_source is not None and isinstance(typed, TransitionIntent):
-                self._insist_on_inputs(typed, candidate.missing_source)
-            operation = self._binder.bind(entry, typed)
+            operation = self._operation(candidate)
+            if operation is None:
+                return None
             remembered: dict[str, object] = {}
             if isinstance(operation, tuple) and isinstance(operation[0], Registration):
                 remembered = {"registration": format_digest(operation[0].record)}
@@ -311,8 +302,20 @@ class _Delivery:
         except UsageError as error:
             self._book.fail(error, entry)
             return None
-        bound = _Bound((candidate,), operation, {entry.number: remembered})
+        head = operation.expected_head if isinstance(operation, Transition) else ZERO
+        head = head if candidate.follows is None else batch[-1].head
+        bound = Bound((candidate,), operation, {entry.number: remembered}, head)
         return bound if self._is_new(bound) else None
+
+    def _operation(self, candidate: Candidate) -> Operation | Relayed | None:
+        """Returns an operation that fulfils a candidate, or None if it waits for another's block."""
+        entry, typed = candidate.entry, candidate.typed
+        if isinstance(typed, TransitionIntent):
+            if candidate.missing_source is not None:
+                self._insist_on_inputs(typed, candidate.missing_source)
+            if candidate.follows is not None:
+                return self._binder.bind_next(entry, typed)
+        return self._binder.bind(entry, typed)
 
     def _insist_on_inputs(self, typed: TransitionIntent, source: Entry) -> None:
         """Raises NotAvailable if an input is missing because an entry that would have brought it failed."""
@@ -329,10 +332,10 @@ class _Delivery:
                     f"`proml sync --drop {source.number}` gives it up, and this one then goes without.",
                 )
 
-    def _with_registrations(self, groups: Sequence[Sequence[_Bound]]) -> list[Sequence[_Bound]]:
+    def _with_registrations(self, groups: Sequence[Sequence[Bound]]) -> list[Sequence[Bound]]:
         """Stores and publishes the records of registrations; returns the groups for which that succeeded."""
         self._publisher.store_made()
-        records = [_registration(group) for group in groups]
+        records = [registration_record(group) for group in groups]
         self._publisher.foresee(record for record in records if record is not None)
         return [
             group
@@ -348,24 +351,23 @@ class _Delivery:
             return False
         return True
 
-    def _is_new(self, bound: _Bound) -> bool:
+    def _is_new(self, bound: Bound) -> bool:
         """Tells whether the chain lacks what was bound; entries whose effect it holds are marked as confirmed."""
         is_new = True
         for candidate in bound.candidates:
             if not candidate.entry.detail.get("signed"):
                 continue
-            head = bound.operation.expected_head if isinstance(bound.operation, Transition) else ZERO
             root = bound.operation.root if isinstance(bound.operation, Anchor) else b""
-            found = self._effects.find(candidate.typed, bound_head=head, anchor_root=root)
+            found = self._effects.find(candidate.typed, bound_head=bound.head, anchor_root=root)
             if found is not None and self._transactions.confirm(candidate.entry, found):
                 is_new = False
         return is_new
 
-    def _try(self, groups: Sequence[Sequence[_Bound]]) -> None:
+    def _try(self, groups: Sequence[Sequence[Bound]]) -> None:
         """Sends each group in one transaction, without those operations that the contract would refuse."""
         if self._transactions.is_held_up:
             return
-        wholes = [_together(group) for group in groups]
+        wholes = [together(group) for group in groups]
         data = [encode_call(whole.operation) for whole in wholes]
         found = self._transactions.estimates(data)
         tried = [
@@ -382,23 +384,29 @@ class _Delivery:
             if isinstance(gas, Reverted):
                 self._judge(group, gas)
 
-    def _judge(self, group: Sequence[_Bound], reverted: Reverted) -> None:
+    def _judge(self, group: Sequence[Bound], reverted: Reverted) -> None:
         """Finds out which operations of a refused transaction are to blame, and sends the others."""
         if len(group) == 1:
             self._refuse(group[0], reverted)
             return
-        found = self._transactions.estimates([encode_call(bound.operation) for bound in group])
+        chains = chains_of(group)
+        if len(chains) == 1:
+            # The first half may be taken; the rest is tried again when that is in a block, or judged in its turn.
+            self._try([group[: len(group) // 2]])
+            return
+        found = self._transactions.estimates([encode_call(together(chain).operation) for chain in chains])
         accepted = []
-        for bound, gas in zip(group, found, strict=True):
+        for chain, gas in zip(chains, found, strict=True):
             if isinstance(gas, Reverted):
-                self._refuse(bound, gas)
+                self._judge(chain, gas)
             else:
-                accepted.append(bound)
-        if accepted:
-            self._try([accepted] if len(accepted) < len(group) else [[bound] for bound in accepted])
+                accepted.append(chain)
+        if len(accepted) < len(chains):
+            accepted = [list(itertools.chain.from_iterable(accepted))] if accepted else []
+        self._try(accepted)
 
-    def _refuse(self, bound: _Bound, reverted: Reverted) -> None:
-        error = explain(reverted.data, self._resolver.names, doing=_doing(bound))
+    def _refuse(self, bound: Bound, reverted: Reverted) -> None:
+        error = explain(reverted.data, self._resolver.names, doing=doing(bound))
         for entry in bound.entries:
             tried = self._tried.setdefault(entry.number, [])
             # Bound to the same things again, it would be refused again.
@@ -416,44 +424,10 @@ class _Delivery:
         operation = self._binder.bind(first.entry, first.typed)
         assert isinstance(operation, Anchor)
         anchor = replace(operation, root=group.root, leaves=group.leaves)
-        bound = _Bound(tuple(group.candidates), anchor, group.details)
+        bound = Bound(tuple(group.candidates), anchor, group.details)
         if self._is_new(bound):
             self._try([[bound]])
 
 
 def _documents(candidates: Sequence[Candidate]) -> list[bytes]:
     return [digest for candidate in candidates for digest in documents_of(candidate.typed)]
-
-
-def _registration(group: Sequence[_Bound]) -> bytes | None:
-    """Returns the record of the artefact that is registered on the way, if one is; such operations go alone."""
-    operation = group[0].operation
-    if isinstance(operation, tuple) and isinstance(operation[0], Registration):
-        return operation[0].record
-    return None
-
-
-def _together(batch: Sequence[_Bound]) -> _Bound:
-    if len(batch) == 1:
-        return batch[0]
-    return _Bound(
-        tuple(candidate for bound in batch for candidate in bound.candidates),
-        tuple(bound.operation for bound in batch if isinstance(bound.operation, Transition)),
-        {number: detail for bound in batch for number, detail in bound.details.items()},
-    )
-
-
-def _doing(bound: _Bound) -> str:
-    body = bound.entries[0].intent.body
-    kind, name = bound.entries[0].intent.kind, body.get("name", "")
-    what = {
-        "register": f"registering {name}",
-        "transition": f"the action {body.get('action')!r} on {name}",
-        "endorse": f"the vote on {body.get('action')!r} of {name}",
-        "anchor": "the anchor",
-        "grant": "granting the session key",
-        "revoke": "revoking the session key",
-        "govern": "the proposal",
-        "relay": f"the message that {body.get('signer')} signed",
-    }
-    return what.get(kind, kind)

@@ -1,18 +1,22 @@
 """Which entries of the outbox can go now, and what the others wait for. Pure.
 
-Intents of one artefact go in order. One that failed holds back the later ones of its artefact, and nothing else. What
-uses something that an earlier entry brings goes after it, since the head that it names is not known before.
+Intents of one artefact go in order. Transitions that build on each other may go together, as a chain in one
+transaction. One that failed holds back the later ones of its artefact, and nothing else. What uses something that an
+earlier entry brings goes after it, since the head that it names is not known before; and what changes something goes
+after the earlier entries that use it as it is.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proml.core.intent import AnchorIntent, RegisterIntent, RelayIntent, TransitionIntent, TypedIntent
+from proml.submit.bound import MAX_BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from proml.ports import Entry
 
@@ -28,11 +32,14 @@ class Candidate:
         typed: Its intent.
         missing_source: An earlier entry that failed, or waits for one that failed, and that would have brought
             something which this one uses; it explains why an input cannot be found.
+        follows: Number of the entry just before it in the plan whose artefact this one changes next; it can go only in
+            the same transaction as that one, or after it.
     """
 
     entry: Entry
     typed: TypedIntent
     missing_source: Entry | None = None
+    follows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Plan:
     """What can go now, in order, and why the rest of what was asked for cannot.
 
     Attributes:
+        ready: Chains after each other, by their first entries.
         waiting: Reasons by entry number; these go in a later round of the same delivery.
         blocked: Reasons by entry number; these stay until somebody decides about the failed entry.
     """
@@ -72,20 +80,22 @@ def plan(entries: Iterable[tuple[Entry, TypedIntent]], selected: Collection[int]
     planner = _Planner(held)
     for entry, typed in entries:
         planner.take(entry, typed, is_wanted=entry.state == "pending" and entry.number in selected)
-    return Plan(tuple(planner.ready), planner.waiting, planner.blocked)
+    return Plan(tuple(itertools.chain.from_iterable(planner.chains)), planner.waiting, planner.blocked)
 
 
 class _Planner:
     """Takes entries one by one, oldest first."""
 
     def __init__(self, held: Mapping[int, str]) -> None:
-        self.ready: list[Candidate] = []
+        self.chains: list[list[Candidate]] = []
         self.waiting: dict[int, str] = {}
         self.blocked: dict[int, str] = {}
         self._held = held
         self._failed: dict[str, Entry] = {}  # by artefact
         self._ahead: dict[str, Entry] = {}  # by artefact
+        self._open: dict[str, list[Candidate]] = {}  # by artefact: the chain that the next one may go on with
         self._stuck: set[int] = set()  # failed, or behind one that failed
+        self._users: dict[str, Entry] = {}  # by name of an artefact: what waits and uses it
         self._sources: list[tuple[Entry, TypedIntent]] = []
 
     def take(self, entry: Entry, typed: TypedIntent, *, is_wanted: bool) -> None:
@@ -101,14 +111,18 @@ class _Planner:
             if entry.intent.artefact:
                 self._failed.setdefault(line, entry)
         else:
-            if is_wanted:
-                self._place(entry, typed, line)
+            chain = self._place(entry, typed, line) if is_wanted else None
+            if chain is not None:
+                self._open[line] = chain
+            else:
+                self._open.pop(line, None)
             if entry.intent.artefact or isinstance(typed, RelayIntent) or (is_anchor and entry.state == "sent"):
                 self._ahead.setdefault(line, entry)
         if isinstance(typed, RegisterIntent | TransitionIntent):
             self._sources.append((entry, typed))
 
-    def _place(self, entry: Entry, typed: TypedIntent, line: str) -> None:
+    def _place(self, entry: Entry, typed: TypedIntent, line: str) -> list[Candidate] | None:
+        """Puts an entry where it belongs; returns the chain that it went to, if another may go on with that."""
         if line in self._failed:
             self.blocked[entry.number] = _blocked_by(self._failed[line])
             self._stuck.add(entry.number)
@@ -116,17 +130,37 @@ class _Planner:
             self.blocked[entry.number] = self._held[entry.number]
             self._stuck.add(entry.number)
         elif line in self._ahead:
+            chain = self._open.get(line)
+            if chain and self._can_go_on(chain, typed, line):
+                chain.append(Candidate(entry, typed, follows=chain[-1].entry.number))
+                return chain
             first = self._ahead[line]
-            self.waiting[entry.number] = f"It follows entry {first.number}, which is not in a block yet."
             if first.number in self._stuck:
                 self._stuck.add(entry.number)
+            self._wait(entry, typed, f"It follows entry {first.number}, which is not in a block yet.")
+        elif line in self._users and isinstance(typed, TransitionIntent):
+            user = self._users[line]
+            self._wait(entry, typed, f"It changes what entry {user.number} ({user.intent.artefact}) uses as it is.")
         else:
             sources = self._sources_of(typed)
             coming = next((source for source in sources if source.number not in self._stuck), None)
             if coming is None:
-                self.ready.append(Candidate(entry, typed, sources[0] if sources else None))
-            else:
-                self.waiting[entry.number] = f"It uses what entry {coming.number} ({coming.intent.artefact}) brings."
+                chain = [Candidate(entry, typed, sources[0] if sources else None)]
+                self.chains.append(chain)
+                return chain if isinstance(typed, TransitionIntent) else None
+            self._wait(entry, typed, f"It uses what entry {coming.number} ({coming.intent.artefact}) brings.")
+        return None
+
+    def _can_go_on(self, chain: Sequence[Candidate], typed: TypedIntent, line: str) -> bool:
+        is_change = isinstance(typed, TransitionIntent) and line not in self._users
+        return is_change and not self._sources_of(typed) and len(chain) < MAX_BATCH
+
+    def _wait(self, entry: Entry, typed: TypedIntent, reason: str) -> None:
+        self.waiting[entry.number] = reason
+        if isinstance(typed, TransitionIntent) and entry.number not in self._stuck:
+            used = {use.name for use in typed.uses if use.name}
+            for name in used | {source.intent.artefact for source in self._sources_of(typed)}:
+                self._users.setdefault(name, entry)
 
     def _sources_of(self, typed: TypedIntent) -> list[Entry]:
         if not isinstance(typed, TransitionIntent) or typed.inputs is not None or not typed.uses:
