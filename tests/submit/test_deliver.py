@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.submit.senders import Away, Proxy, Sender, SlowLedger, heads, history, registrations
@@ -11,15 +11,16 @@ from proml.adapters.store_folder import FolderStore
 from proml.core.calls import decode_view, encode_view
 from proml.core.digest import format_digest, sha256
 from proml.core.heads import inputs_commitment
-from proml.core.intent import AnchorIntent, TransitionIntent, Use
+from proml.core.intent import AnchorIntent, TransitionIntent, Use, parse_intent
 from proml.core.lifecycle import ROLE_BITS
 from proml.core.messages import domain_separator, session_consent_hash
-from proml.core.operation import ZERO, Grant, Session
+from proml.core.operation import ZERO, Grant, Session, Transition
 from proml.core.record import SALT_BYTES, build_record, parse_record
 from proml.errors import ConflictError, InvalidRecord, RefusedError, UnreachableError, VerificationError
 from proml.ports import Intent
 from proml.submit import intents
 from proml.submit.anchoring import verify_anchored
+from proml.submit.bind import Binder
 from proml.submit.bound import MAX_BATCH
 from proml.submit.deciding import drop, rebase
 from proml.submit.intents import Act, Vote
@@ -27,6 +28,8 @@ from proml.submit.intents import Act, Vote
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from proml.ports import Entry
 
 
 # ------------------------------------------------------------------------------------------------------ what goes
@@ -136,6 +139,43 @@ def test_changes_that_lost_their_block_are_found_on_the_chain_and_not_sent_again
     sender.deliver()
     assert [sender.state(number) for number in numbers] == ["confirmed"] * 4
     assert len(history(sender.world, name)) == 6
+
+
+def test_a_change_that_has_to_be_signed_again_goes_with_the_one_before_it(sender: Sender, name: str) -> None:
+    sender.submit(name, "first")
+    sender.deliver()
+    before, again = sender.submit(name, "second"), sender.submit(name, "third")
+    sender.outbox.update([replace(sender.entry(again), detail={"signed": True})])
+    report = sender.deliver()
+    assert report.raise_for(before).transaction_hash == report.raise_for(again).transaction_hash
+
+
+def test_nothing_is_bound_to_what_votes_decide_or_to_inputs_that_are_not_on_the_chain_yet(
+    world: World, sender: Sender, name: str
+) -> None:
+    data, model = f"{name}-d", f"{name}-m"
+    world.dataset(data, name)
+    world.trained(model, data)
+    numbers = [
+        intents.act(sender.desk, wanted).number
+        for wanted in (
+            Act(model, "model", "train", single(f"more {name}"), (Use("training data", data),)),
+            Act(model, "model", "approve"),
+            Act(model, "model", "retire"),
+        )
+    ]
+    train, approve, retire = (
+        (entry, cast("TransitionIntent", parse_intent(entry.intent))) for entry in map(sender.entry, numbers)
+    )
+    binder = Binder(sender.resolver, sender.signer.address, world.file.chain_id, world.file.contract, no_registration)
+    assert isinstance(binder.bind(*train), Transition)
+    assert binder.bind_next(*approve) is None  # it repeats the inputs of a version that is not there
+    binder.bind(*approve)
+    assert binder.bind_next(*retire) is None
+
+
+def no_registration(_entry: Entry, _typed: TransitionIntent) -> bytes:
+    raise AssertionError
 
 
 def test_what_was_used_is_used_before_it_changes(sender: Sender, name: str) -> None:

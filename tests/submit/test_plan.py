@@ -149,8 +149,9 @@ def test_what_is_used_stays_as_it_is_while_its_user_waits_for_something_else() -
 
 def test_what_is_used_need_not_wait_for_a_user_that_is_stuck() -> None:
     uses = Use(name="data")
-    made = planned(change(1, "model", "refused"), change(2, "model", "pending", uses), change(3, "data"))
-    assert ready(made) == [3]
+    for state, held in (("refused", {}), ("pending", {1: "a store is away"})):
+        entries = change(1, "model", state), change(2, "model", "pending", uses), change(3, "data")
+        assert ready(planned(*entries, held=held)) == [3]
 
 
 _entries = st.lists(
