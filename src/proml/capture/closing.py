@@ -82,13 +82,28 @@ def close(folder: Path, ending: Ending) -> Closed:
         OSError: The run's folder cannot be written; as above.
     """
     with run_folder.locked(folder):
-        if run_folder.is_closed(folder):
-            return read_closed(folder)
-        extent = run_folder.seal(folder, ending)
-        closed = _carry_out(folder, extent)
-        value = {"records": closed.records, "intents": closed.intents}
-        run_folder.write_whole(folder / run_folder.CLOSED, json.dumps(value).encode())
-        return closed
+        return read_closed(folder) if run_folder.is_closed(folder) else _close(folder, ending)
+
+
+def close_abandoned(folder: Path) -> bool:
+    """Closes a run whose processes have all ended; returns False if another process does that, or did.
+
+    Raises:
+        ProMLError, OSError: As :func:`close`.
+    """
+    with run_folder.locked(folder, wait=False) as mine:
+        if not mine or run_folder.is_closed(folder):
+            return False
+        _close(folder, ending_from_journal(folder))
+    return True
+
+
+def _close(folder: Path, ending: Ending) -> Closed:
+    """Does what :func:`close` says, while the run's lock is held."""
+    closed = _carry_out(folder, run_folder.seal(folder, ending))
+    value = {"records": closed.records, "intents": closed.intents}
+    run_folder.write_whole(folder / run_folder.CLOSED, json.dumps(value).encode())
+    return closed
 
 
 def read_closed(folder: Path) -> Closed:

@@ -43,12 +43,8 @@ def recover(folder: str | Path, *, include_unknown: bool = False) -> Recovery:
             if not run_folder.is_sealed(run) and closing.at_work(run, unknown=not include_unknown):
                 busy.append(run)
                 continue
-            with run_folder.locked(run, wait=False) as mine:
-                if not mine or run_folder.is_closed(run):
-                    continue  # another process is closing it
-                extent = run_folder.seal(run, closing.ending_from_journal(run))
-            closing.close(run, extent.ending)
-            done.append(run_folder.read_start(run).id)
+            if closing.close_abandoned(run):
+                done.append(run_folder.read_start(run).id)
         except ProMLError as error:
             failed.append((run, error))
         except (OSError, ValueError, KeyError, TypeError) as error:
