@@ -15,7 +15,7 @@ AVALANCHEGO_VERSION := 1.14.0
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-network test-network-slow test-integrations test-stores test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-network test-network-slow test-integrations test-stores test-ipfs test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -125,6 +125,18 @@ EAS_SHA256  := 9b168dcbeea489418df67ed665b830c7919ae6c8d8c44bbd3694fdcf8bbd6f25
 	@cd $(@D) && $(NPM) pack --silent @ethereum-attestation-service/eas-contracts@$(EAS_VERSION) >/dev/null && \
 	  echo "$(EAS_SHA256)  $$(echo *.tgz)" | sha256sum --check --quiet && tar xzf *.tgz && rm *.tgz
 
+# The newest Kubo that Go can build from outside of its own repository, with the Go that it was made for.
+KUBO_VERSION := 0.39.0
+
+.engines/kubo-$(KUBO_VERSION)/ipfs:
+	@mkdir -p $(@D)
+	@GOTOOLCHAIN=go1.25.0 GOBIN=$(CURDIR)/$(@D) go install github.com/ipfs/kubo/cmd/ipfs@v$(KUBO_VERSION)
+
+.PHONY: kubo
+kubo:  ## a Kubo daemon for the tests of IPFS, into .engines (five minutes to build)
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/kubo-$(KUBO_VERSION)/ipfs; \
+	else tools/left-out kubo "go is not installed"; fi
+
 .PHONY: eas
 eas:  ## the built contracts of the Ethereum Attestation Service, which `make bench` measures beside ours
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .engines/eas-contracts-$(EAS_VERSION)/package; \
@@ -163,6 +175,10 @@ test-integrations:  ## the tests with S3, with frameworks and with PyTorch
 test-stores: .venv-stores/.made minio  ## content and records on a real S3 server, which is killed
 	@if [ -x .engines/minio-$(MINIO_VERSION)/minio ]; then \
 	  PROML_TEST_PLACES=s3 .venv-stores/bin/python -m pytest tests/stores tests/ports/test_contents.py tests/ports/test_store.py; fi
+
+test-ipfs: $(VENV)/.dev kubo  ## content by real Kubo daemons, which are killed
+	@if [ -x .engines/kubo-$(KUBO_VERSION)/ipfs ]; then \
+	  PROML_TEST_PLACES=kubo $(BIN)/python -m pytest tests/stores/test_kubo.py tests/ports/test_contents.py; fi
 
 test-frameworks: .venv-frameworks/.made  ## the tests with MLflow, DVC, XGBoost, Keras and other frameworks
 	@.venv-frameworks/bin/python -m pytest -n 2 tests/frameworks

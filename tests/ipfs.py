@@ -1,7 +1,7 @@
 """A stand-in for a Kubo daemon and a trustless gateway: what of their interfaces is used, over a dictionary of blocks.
 
-It is not Kubo. It cuts files as Kubo does by default (256 KiB, raw leaves, trees of 174) and is written from the
-specifications, apart from the reader that it tests.
+It is not Kubo, but names files and folders as Kubo does (tests/stores/test_kubo.py): 256 KiB, raw leaves, trees of 174.
+It is written from the specifications, apart from the reader that it tests.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Calls:
         return known[call](query) if call in known else (404, b"404 page not found")
 
     def mkdir(self, query: dict[str, str]) -> tuple[int, bytes]:
-        return (200, b"") if query["parents"] == "true" else MISSING
+        return (200, b"") if (query["parents"], query["cid-version"]) == ("true", "1") else MISSING
 
     def rm(self, query: dict[str, str]) -> tuple[int, bytes]:
         return (200, b"") if self.files.pop(query["arg"], None) else MISSING

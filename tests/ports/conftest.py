@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.kubo import Kubo, running_kubo
 from tests.minio import Minio, running_minio
 from tests.ports.ledgers import Anvil, Person, running_anvil, wanted_anvil
 
@@ -23,6 +24,12 @@ engine = pytest.mark.engine
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
     with running_minio(tmp_path_factory.mktemp("minio")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
+    with running_kubo(tmp_path_factory.mktemp("kubo")) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.kubo import Kubo
     from tests.minio import Minio
 
     from proml.contents import Chunks, Contents
@@ -48,6 +49,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Contents]:
     elif request.param == "ipfs":
         with running_daemon() as (_, url):
             yield IpfsDaemon(url)
+    elif request.param == "kubo":
+        kubo: Kubo = request.getfixturevalue("kubo")
+        yield IpfsDaemon(kubo.rpc)
+        kubo.run("files", "rm", "-r", "--force", "/proml")
     elif request.param == "memory":
         yield FsspecContents(f"memory://{uuid.uuid4().hex}")
     else:

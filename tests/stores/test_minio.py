@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.cli.conftest import Person
 from tests.contents import Told, giving, piece_of, read_files, some_bytes, write_files
-from tests.minio import ENVIRONMENT, Minio, running_minio
+from tests.minio import Minio, running_minio
+from tests.stores.people import running, two_people, until
 
 from proml.adapters.content_fsspec import FsspecContents
 from proml.adapters.store_fsspec import FsspecStore
 from proml.errors import ConfigError, UnreachableError, VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.cli.conftest import Person
 
 SMALL = {f"{number % 5}/{number}.bin": some_bytes(50_000 + number, number) for number in range(20)}
 LARGE = some_bytes(64 << 20, 99)
@@ -39,22 +37,10 @@ def place(minio: Minio) -> FsspecContents:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory, minio: Minio) -> tuple[Person, Person]:
     """The owner of a data set, and somebody who has its workspace; both know the bucket."""
-    made = []
-    for name in ("owner", "other"):
-        root = tmp_path_factory.mktemp(name)
-        (root / "work").mkdir()
-        made.append(Person(root / "home", root / "work"))
-    owner, other = made
-    other("id", "new", "other")
-    other("id", "export", "other", "-o", "other.json")
-    owner("id", "new", "owner")
-    owner("workspace", "new", "--name", "study", "--member", "owner:all",
-          "--member", f"other:auditor:{other.folder / 'other.json'}")  # fmt: skip
-    owner("workspace", "file", "-o", "study.json")
-    other("init", "--workspace", owner.folder / "study.json", "--identity", "other")
+    owner, other = two_people(tmp_path_factory)
     write_files(owner.folder / "data", {**SMALL, "large.bin": LARGE})
     owner("act", "tumours", "collect", "data", "--kind", "source")
-    for person in made:
+    for person in (owner, other):
         person("content", "place", "add", "bucket", minio.url, "--endpoint", minio.endpoint)
     return owner, other
 
@@ -145,18 +131,3 @@ def test_a_server_killed_in_the_middle_of_a_fetch_costs_only_the_rest(
     other("content", "fetch", "tumours", "-o", target)
     assert read_files(target) == {**SMALL, "large.bin": LARGE}
     assert have_bytes > 0
-
-
-def running(person: Person, words: list[str]) -> Any:
-    environment = {"PROML_HOME": str(person.home), "PATH": os.environ["PATH"], "HOME": str(person.home), **ENVIRONMENT}
-    command = [sys.executable, "-m", "proml", *words]
-    return subprocess.Popen(
-        command, cwd=person.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def until(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.002)

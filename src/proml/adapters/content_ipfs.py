@@ -78,7 +78,7 @@ class IpfsDaemon:
             UnreachableError: No answer.
         """
         path = f"{FOLDER}/{piece.name.path}"
-        self._do("files/mkdir", arg=path.rpartition("/")[0], parents="true")
+        self._do("files/mkdir", **{"arg": path.rpartition("/")[0], "parents": "true", "cid-version": 1})
         if self.size(piece.name) is not None:
             self._do("files/rm", arg=path, force="true")
         boundary = secrets.token_hex(16)

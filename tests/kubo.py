@@ -1,0 +1,103 @@
+"""A real Kubo daemon on loopback, without the public network; `make kubo` builds it. It is no part of the product."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ENGINES = Path(os.environ.get("PROML_ENGINES", Path(__file__).parents[1] / ".engines"))
+_READY_S = 60
+
+
+def wanted_kubo() -> Path:
+    """Returns the program; skips the test where there is none."""
+    found = sorted(_ENGINES.glob("kubo-*/ipfs"))
+    if not found:
+        pytest.skip("there is no Kubo in .engines; `make kubo` builds it")
+    return found[-1]
+
+
+@dataclass
+class Kubo:
+    """A daemon's process; it can be killed and started again on the same ports and folder."""
+
+    program: Path
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        # Profile `test`: loopback only, free ports, no bootstrap peers, no discovery.
+        self.run("init", "--profile=test")
+
+    @property
+    def rpc(self) -> str:
+        return _url((self.folder / "repo" / "api").read_text())
+
+    @property
+    def gateway(self) -> str:
+        return (self.folder / "repo" / "gateway").read_text().strip()
+
+    @property
+    def swarm(self) -> str:
+        """The address that another daemon connects to."""
+        return self.run("id", "--format=<addrs>").split()[0]
+
+    def run(self, *arguments: str) -> str:
+        """Carries out a command of Kubo's."""
+        done = subprocess.run(
+            [self.program, *arguments], env=self._environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        for name in ("api", "gateway"):
+            (self.folder / "repo" / name).unlink(missing_ok=True)
+        with (self.folder / "kubo.log").open("wb") as log:
+            command = [str(self.program), "daemon"]
+            self.process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
+        ends = time.monotonic() + _READY_S
+        while b"Daemon is ready" not in self._log():
+            assert self.process.poll() is None, self._log()
+            assert time.monotonic() < ends, self._log()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def _log(self) -> bytes:
+        return (self.folder / "kubo.log").read_bytes()
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "IPFS_PATH": str(self.folder / "repo"),
+                "IPFS_TELEMETRY": "off"}  # fmt: skip
+
+
+def _url(address: str) -> str:
+    _, _, host, _, port = address.strip().split("/")
+    return f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def running_kubo(folder: Path) -> Iterator[Kubo]:
+    """Starts a daemon and ends it, whatever happens."""
+    daemon = Kubo(wanted_kubo(), folder)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        if daemon.process is not None:
+            daemon.kill()
