@@ -306,7 +306,7 @@ class Participant:
         """Brings the read model up to the ledger's newest block.
 
         Args:
-            progress: Called with blocks done and blocks to do.
+            progress: Called with blocks done and blocks to do every few seconds: see :mod:`proml.index.follow`.
             anew: Throw the read model away first.
         """
         from proml.index import follow  # noqa: PLC0415 - as above

@@ -15,6 +15,7 @@ from tests.worlds import Relaying, World, copy_world, make_world, single
 from proml.core.events import Registered, Transitioned, topic_of
 from proml.core.operation import Registration
 from proml.errors import VerificationError
+from proml.index import follow as follow_module
 from proml.index import schema
 from proml.index.follow import rebuild
 from proml.index.onchain import artefact_state
@@ -77,6 +78,45 @@ def test_following_block_by_block_gives_what_following_at_once_gives(world: Worl
         ledger.until = number
         world.follow(ledger=ledger)
     assert rows(world.engine) == followed_anew(world, tmp_path)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_blocks_full_of_logs_are_followed_in_parts(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    expected = followed_anew(world, tmp_path)
+    monkeypatch.setattr(follow_module, "_RANGE_LOGS", most)
+    seen: list[int] = []
+
+    def tell(_done: int, _to_do: int) -> None:
+        with reading(world.engine) as connection:
+            seen.append(connection.execute(sql.select(sql.func.count()).select_from(schema.transitions)).scalar() or 0)
+
+    world.follow(progress=tell)
+    assert rows(world.engine) == expected
+    assert len(set(seen)) > 3
+    assert seen == sorted(seen)
+
+
+def test_a_follow_that_is_ended_in_the_middle_goes_on_there(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = followed_anew(world, tmp_path)
+    monkeypatch.setattr(follow_module, "_RANGE_LOGS", 3)
+
+    def end(done: int, to_do: int) -> None:
+        if done < to_do:
+            raise InterruptedError
+
+    ended = 0
+    while ended < 100:
+        try:
+            world.follow(progress=end)
+            break
+        except InterruptedError:
+            ended += 1
+    assert 3 < ended < 100
+    assert rows(world.engine) == expected
 
 
 def test_a_reorganisation_leaves_nothing_of_the_other_branch(world: World, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from proml.core.intent import GovernIntent, RegisterIntent
 from proml.errors import UnreachableError
 from proml.node import service as service_module
+from proml.node import worker as worker_module
 from proml.node.service import MAX_DOCUMENT_BYTES, Overloaded, Service
 from proml.node.worker import Worker
-from proml.submit import deciding
+from proml.submit import deciding, intents
 from proml.wiring import open_participant
 
 if TYPE_CHECKING:
@@ -28,8 +31,8 @@ DOCUMENT = b'{"schema":"something"}'
 DIGEST = hashlib.sha256(DOCUMENT)
 
 
-def posted(*intents: Intent) -> bytes:
-    return json.dumps({"intents": [intent.to_json() for intent in intents]}).encode()
+def posted(*wanted: Intent) -> bytes:
+    return json.dumps({"intents": [intent.to_json() for intent in wanted]}).encode()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,29 @@ def test_a_node_with_too_much_to_send_takes_no_more(
         with pytest.raises(Overloaded, match="takes no more"):
             service.take([two])
         assert participant.outbox.count("pending") == 1
+
+
+def test_a_long_chain_that_is_followed_holds_up_neither_what_is_sent_nor_the_end(
+    node: RunningNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROML_HOME", str(node.home))
+    monkeypatch.setattr(worker_module, "_BETWEEN_S", 0)
+    assert node.end() == 0
+    with open_participant(node.folder) as participant, open_participant(node.folder) as training:
+        worker = Worker(participant, every_s=60, tell=print)
+        waiting = threading.Event()
+
+        def follow_for_ever(progress: Callable[[int, int], None]) -> None:
+            waiting.set()
+            for done in itertools.count():
+                progress(done, 10**9)
+
+        monkeypatch.setattr(participant, "follow", follow_for_ever)
+        worker.start()
+        assert waiting.wait(30)
+        queued = intents.register(training.desk, "in-between", "source")
+        node.until(lambda: training.outbox.entry(queued.number).state == "confirmed")
+        assert worker.stop(30)
 
 
 def test_the_loop_goes_on_whatever_fails(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,7 @@ def _hand_over(session: Session, folder: Folder, url: str, token_file: Path | No
 
 
 def _join(session: Session, folder: Folder, file: Path, name: str) -> None:
+    from proml.cli.follow import up_to_date  # noqa: PLC0415 - takes long to import
     from proml.index.follow import check_pins  # noqa: PLC0415 - takes long to import
     from proml.wiring import open_identities, open_ledger  # noqa: PLC0415 - takes long to import
     from proml.workspace import check_known_code, read_workspace_file  # noqa: PLC0415 - takes long to import
@@ -145,7 +146,7 @@ def _join(session: Session, folder: Folder, file: Path, name: str) -> None:
     identity, made = choose_identity(open_identities(), name)
     settle(folder, identity.name, found)
     with session.participant() as participant:
-        participant.follow()
+        up_to_date(session, participant, must=True)
         member = next((m for m in participant.model.members() if m.account == identity.address and m.roles), None)
     note = "  (made)" if made else ""
     who = f"{output.printable(identity.name)}  {identity.address}{note}"

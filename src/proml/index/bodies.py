@@ -26,7 +26,7 @@ from proml.index import schema
 from proml.index.schema import reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Engine, Table
 
@@ -60,8 +60,16 @@ def want_records(connection: Connection, digests: Iterable[bytes]) -> None:
             connection.execute(schema.records.insert(), rows)
 
 
-def fetch_bodies(engine: Engine, workspace: WorkspaceFile, store: Store | None) -> tuple[int, int]:
+def fetch_bodies(
+    engine: Engine, workspace: WorkspaceFile, store: Store | None, tell: Callable[[], None]
+) -> tuple[int, int]:
     """Fetches the definitions and records that are missing.
+
+    Args:
+        engine: The index.
+        workspace: Whose names can be checked.
+        store: Where they are looked for; None fetches nothing.
+        tell: Called after each batch of records.
 
     Returns:
         How many records were fetched, and how many are still missing.
@@ -72,7 +80,7 @@ def fetch_bodies(engine: Engine, workspace: WorkspaceFile, store: Store | None) 
     fetched = 0
     if store is not None:
         _fetch_documents(engine, store)
-        fetched = _fetch_records(engine, workspace, store)
+        fetched = _fetch_records(engine, workspace, store, tell)
     r = schema.records
     with reading(engine) as connection:
         query = sql.select(sql.func.count()).select_from(r).where(r.c.state.in_(("missing", "damaged")))
@@ -103,7 +111,7 @@ def _fetch_documents(engine: Engine, store: Store) -> None:
                 connection.execute(schema.documents.insert(), [row])
 
 
-def _fetch_records(engine: Engine, workspace: WorkspaceFile, store: Store) -> int:
+def _fetch_records(engine: Engine, workspace: WorkspaceFile, store: Store, tell: Callable[[], None]) -> int:
     r = schema.records
     begun = time.time_ns()
     fetched = retried = 0
@@ -118,6 +126,7 @@ def _fetch_records(engine: Engine, workspace: WorkspaceFile, store: Store) -> in
         retried += sum(row.tried_at > 0 for row in wanted)
         answers, reachable = _get_all(store, [row.digest for row in wanted])
         fetched += _keep(engine, workspace, answers)
+        tell()
         if not reachable:
             break
     return fetched

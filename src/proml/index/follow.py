@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["check_pins", "follow", "rebuild"]
 
 _RANGE_BLOCKS = 2_000
+_RANGE_LOGS = 5_000
+"""How much is written at once: some seconds of work, so that others who use the index or wait for it get their turn."""
 _ATTEMPTS = 20  # ranges in a row that a reorganisation or another process may spoil
 
 
@@ -63,6 +65,7 @@ class _Following:
     transitions: int = 0
     rolled_back_to: int | None = None
     maker: RowMaker | None = None
+    span: int = _RANGE_BLOCKS  # how many blocks to read next: fewer where they are full
 
 
 def follow(
@@ -77,7 +80,8 @@ def follow(
         workspace: The workspace file, which pins it.
         store: Where records are; None leaves them as they are.
         engine: See :func:`proml.index.schema.open_index`.
-        progress: Called with (blocks done, blocks to do) after each range.
+        progress: Called with (blocks done, blocks to do) after each range, and after each batch of records that was
+            fetched then. The index is free meanwhile. What it raises ends the follow; the next one goes on there.
 
     Raises:
         VerificationError: The ledger is not the pinned one, or its logs do not fit together (a lying end point);
@@ -112,12 +116,16 @@ def _follow(
     first = begun = _roll_back(following)
     newest = ledger.newest()
     spoiled = 0
+
+    def tell() -> None:
+        if progress is not None:
+            progress(max(first - begun, 0), max(newest.number + 1 - begun, 0))
+
     while first <= newest.number:
-        block_range = _read_range(following, first, min(first + _RANGE_BLOCKS - 1, newest.number))
+        block_range = _read_range(following, first, newest.number)
         if block_range is not None and _write_range(following, block_range):
             spoiled, first = 0, block_range.last.number + 1
-            if progress is not None:
-                progress(max(first - begun, 0), max(newest.number + 1 - begun, 0))
+            tell()
             continue
         spoiled += 1
         if spoiled > _ATTEMPTS:
@@ -127,7 +135,7 @@ def _follow(
         following.maker = None
         first, newest = _roll_back(following), ledger.newest()
     _note_position(following)
-    fetched, missing = fetch_bodies(engine, workspace, store)
+    fetched, missing = fetch_bodies(engine, workspace, store, tell)
     return FollowReport(
         first_block=begun,
         last_block=first - 1,
@@ -225,14 +233,20 @@ def _move(connection: Connection, old: int, new: int) -> bool:
 # --------------------------------------------------------------------------------------------------- ranges
 
 
-def _read_range(following: _Following, first: int, last: int) -> _Range | None:
-    """Reads a range's logs and blocks; None if the chain changed meanwhile."""
+def _read_range(following: _Following, first: int, newest: int) -> _Range | None:
+    """Reads logs and blocks of the next range; None if the chain changed meanwhile."""
     ledger = following.ledger
+    last = min(first + following.span - 1, newest)
     end = ledger.block(last)
     if end is None:
         return None
-    logs = ledger.logs(LogQuery(address=following.workspace.contract, first_block=first, last_block=last))
-    times = {last: end}
+    found = ledger.logs(LogQuery(address=following.workspace.contract, first_block=first, last_block=last))
+    logs = _fitting(found)
+    if len(logs) < len(found):
+        following.span = logs[-1].block_number - first + 1
+    else:
+        following.span = min(2 * following.span, _RANGE_BLOCKS)
+    times = {last: end} if len(logs) == len(found) else {}
     for log in logs:
         if log.block_number not in times:
             block = ledger.block(log.block_number)
@@ -244,7 +258,15 @@ def _read_range(following: _Following, first: int, last: int) -> _Range | None:
     again = ledger.block(last)
     if again is None or again.hash != end.hash:
         return None
-    return _Range(first, end, logs, times)
+    return _Range(first, times[max(times)], logs, times)
+
+
+def _fitting(logs: Sequence[Log]) -> Sequence[Log]:
+    """Returns the logs of the first blocks that together have not too many for a range, of one block at least."""
+    if len(logs) <= _RANGE_LOGS:
+        return logs
+    border = max(logs[_RANGE_LOGS].block_number, logs[0].block_number + 1)
+    return [log for log in logs if log.block_number < border]
 
 
 def _write_range(following: _Following, block_range: _Range) -> bool:

@@ -23,8 +23,13 @@ _REFRESH_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 _OUTBOX_S = 0.02
 _LEAST_S, _MOST_S = 0.05, 1.0
+_BETWEEN_S = 1.0
 _LOOKS_A_BLOCK = 20
 """How often it looks while one block comes: a twentieth of the period is little beside the wait for the block."""
+
+
+class _Stopped(Exception):
+    """The loop was told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class Worker:
         self._recovered = 0.0
         self._followed = b""  # hash of the block up to which the read model was brought
         self._followed_s = 0.0
+        self._sent_s = 0.0
         self._blocks: list[Block] = []
         self._told: set[int] = set()  # entries that failed; as many as wait for somebody's decision
         self._thread = threading.Thread(target=self._run, name="proml-node-worker")
@@ -114,6 +120,8 @@ class Worker:
     def _round(self) -> bool:
         try:
             self._work()
+        except _Stopped:
+            return True
         except UnreachableError as error:
             self._failed(f"waiting for the ledger: {error.message}")
         except ProMLError as error:
@@ -137,19 +145,32 @@ class Worker:
         if time.monotonic() - self._recovered > _RECOVER_S:
             recover(participant.folder.root)
             self._recovered = time.monotonic()
-        if next(participant.outbox.unsettled(), None) is not None:
-            for entry in participant.deliver(wait=None).entries:
-                if entry.state in ("refused", "conflict") and entry.number not in self._told:
-                    self._told.add(entry.number)
-                    self._tell(f"entry {entry.number} ({entry.intent.artefact}): {entry.error}".partition("\n")[0])
+        self._send()
         newest = participant.ledger.newest()
         self._note(newest)
         # Records may come to a store without a block.
         if self._followed != newest.hash or time.monotonic() - self._followed_s > _REFRESH_S:
-            participant.follow()
+            participant.follow(self._between)
             self._followed, self._followed_s = newest.hash, time.monotonic()
             position = participant.model.position()
             self.pulse = replace(self.pulse, block_number=position.block_number, finalized=position.finalized)
+
+    def _send(self) -> None:
+        self._sent_s = time.monotonic()
+        if next(self._participant.outbox.unsettled(), None) is None:
+            return
+        for entry in self._participant.deliver(wait=None).entries:
+            if entry.state in ("refused", "conflict") and entry.number not in self._told:
+                self._told.add(entry.number)
+                self._tell(f"entry {entry.number} ({entry.intent.artefact}): {entry.error}".partition("\n")[0])
+
+    def _between(self, _done: int, _to_do: int) -> None:
+        """While a long chain is followed, sends what waits, and ends when it is told to."""
+        if self._stopped.is_set():
+            raise _Stopped
+        if time.monotonic() - self._sent_s > _BETWEEN_S:
+            self.pulse = replace(self.pulse, block_number=self._participant.model.position().block_number)
+            self._send()
 
     def _note(self, newest: Block) -> None:
         if not self._blocks or self._blocks[-1].hash != newest.hash:
