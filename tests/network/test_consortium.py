@@ -77,12 +77,18 @@ def test_two_halves_stop_and_agree_when_they_are_joined(study: Consortium) -> No
             before = [member.newest() for member in study]
             time.sleep(3)
             assert [member.newest() for member in study] == before, "half of the validators made blocks"
+            study.until(lambda: all(standing_s(member) > 20 for member in study), "owners are told that no blocks come")
         finally:
             study.fabric.join()
         for one in waiting:
             one.result()
     study.until(study.agree, "one chain again")
+    assert [standing_s(member) for member in study] == [0] * 4
     study.check()
+
+
+def standing_s(member: Member) -> int:
+    return int(member("consortium", "status", member.network)["standing_s"])
 
 
 def test_clients_that_are_sent_back_take_the_others_branch(study: Consortium) -> None:

@@ -240,8 +240,9 @@ def _answer_status(session: Session, network: Network, found: ClientStatus) -> N
     document = {
         **_network_document(network),
         "pid": found.pid, "version": found.version, "block_number": found.block_number,
-        "block_hash": found.block_hash, "block_time": found.block_time, "genesis_hash": found.genesis_hash,
-        "peers": found.peers, "is_validator": found.is_validator, "validators": dict(found.validators or {}),
+        "block_hash": found.block_hash, "block_time": found.block_time, "standing_s": found.standing_s,
+        "genesis_hash": found.genesis_hash, "peers": found.peers,
+        "is_validator": found.is_validator, "validators": dict(found.validators or {}),
         "votes": dict(found.votes or {}), "votes_needed": found.votes_needed,
         "memory_bytes": found.memory_bytes, "disk_bytes": found.disk_bytes,
     }  # fmt: skip
@@ -277,6 +278,12 @@ def _status_lines(network: Network, found: ClientStatus) -> Iterator[str]:
         ("memory", output.size(found.memory_bytes)),
         ("disk", output.size(found.disk_bytes)),
     ])  # fmt: skip
+    if found.standing_s:
+        from proml.consortium.engines import engine_of  # noqa: PLC0415 - takes long to import
+
+        yield ""
+        yield f"{output.colour('warning:', 'warn')} no block for {found.standing_s} s."
+        yield engine_of(network.engine).when_standing
     yield ""
     yield from output.table(
         ("validator", "address"), [(name or "unknown", address) for address, name in (found.validators or {}).items()]

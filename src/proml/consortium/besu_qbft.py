@@ -35,6 +35,7 @@ class BesuQbft(Usual):
     versions = "24.1 or later; not tested with any"
     image = "hyperledger/besu:latest"
     in_image: Mapping[str, str] = {"PROML_BESU": "besu"}
+    when_standing = "Two thirds of the validators or fewer may be up and reach each other."
 
     def finality(self, plan: Plan) -> Finality:  # noqa: ARG002 - the port's signature
         """Returns ``immediate``: a block has the seals of two thirds before anybody sees it."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _START_S = 60.0
 _STOP_S = 120.0
 _POLL_S = 0.1
+_STANDING_S, _STANDING_PERIODS = 20, 10
 _VERSION_S = 30.0
 _LAST_LINES = 5
 
@@ -46,6 +47,7 @@ class ClientStatus:
         block_number: Its newest block; -1 if it does not answer.
         block_hash: That block's hash.
         block_time: That block's Unix time, in seconds.
+        standing_s: How long no block has come, in seconds, if that is far longer than between the two before; else 0.
         genesis_hash: Hash of block 0.
         peers: How many other clients it is connected to.
         is_validator: Whether it may seal blocks now.
@@ -61,6 +63,7 @@ class ClientStatus:
     block_number: int = -1
     block_hash: bytes = b""
     block_time: int = 0
+    standing_s: int = 0
     genesis_hash: bytes = b""
     peers: int = 0
     is_validator: bool = False
@@ -199,7 +202,11 @@ def status(network: Network) -> ClientStatus:
     try:
         with _admin(network, engine) as ask:
             read = Reader("eth_getBlockByNumber", f"the client of {network.participant}")
-            newest, genesis = (read.block(ask("eth_getBlockByNumber", block, False)) for block in ("latest", "0x0"))  # noqa: FBT003 - without transactions
+            newest = read.block(ask("eth_getBlockByNumber", "latest", False))  # noqa: FBT003 - without transactions
+            before, genesis = (
+                read.block(ask("eth_getBlockByNumber", hex(number), False))  # noqa: FBT003 - as above
+                for number in (max(newest.number - 1, 0), 0)
+            )
             validators = engine.validators(ask)
             names = {address: name for name, address in network.validators.items()}
             return ClientStatus(
@@ -208,6 +215,7 @@ def status(network: Network) -> ClientStatus:
                 block_number=newest.number,
                 block_hash=newest.hash,
                 block_time=newest.timestamp,
+                standing_s=_standing_s(newest.timestamp, before.timestamp) if engine.when_standing else 0,
                 genesis_hash=genesis.hash,
                 peers=engine.peers(ask),
                 is_validator=network.validators[network.participant] in validators,
@@ -219,6 +227,11 @@ def status(network: Network) -> ClientStatus:
             )
     except UnreachableError:
         return ClientStatus(pid=pid, memory_bytes=memory, disk_bytes=disk)
+
+
+def _standing_s(newest: int, before: int) -> int:
+    age_s = int(time.time()) - newest
+    return age_s if age_s > max(_STANDING_S, _STANDING_PERIODS * (newest - before)) else 0
 
 
 def vote(network: Network, who: str, *, admit: bool) -> ClientStatus:

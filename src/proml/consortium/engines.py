@@ -54,6 +54,7 @@ class Engine(Protocol):
         next_step: What is to be done once clients run, for people; empty if nothing.
         no_votes: Why validators are not voted on; empty if they are.
         instead: What to do instead.
+        when_standing: What may be wrong, for people, when no block comes; empty if none has to without transactions.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Engine(Protocol):
     next_step: str
     no_votes: str
     instead: str
+    when_standing: str
 
     def finality(self, plan: Plan) -> Finality:
         """Returns when the network's blocks are final."""

@@ -38,6 +38,10 @@ class GethClique(Usual):
     program = "geth"
     versions = "1.13.x; 1.13.15 is tested"
     image = "ethereum/client-go:v1.13.15"
+    when_standing = (
+        "Half of the validators or fewer may be up and reach each other; or all do, and hold two branches of equal "
+        "weight: see `Two branches of equal weight` in docs/how-to/run-a-consortium.md."
+    )
     in_image: Mapping[str, str] = {"PROML_GETH": "geth"}
 
     def finality(self, plan: Plan) -> Finality:

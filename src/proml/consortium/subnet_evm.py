@@ -53,6 +53,7 @@ class SubnetEvm:
         "A newcomer needs no seat among them: its client follows the chain and sends to it. See "
         "docs/how-to/run-a-consortium.md for the rest."
     )
+    when_standing = ""
 
     def finality(self, plan: Plan) -> Finality:  # noqa: ARG002 - the port's signature
         """Returns ``immediate``: nobody is shown a block before it is accepted."""
