@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PERIODS_S = (1, 2, 12)
-SAMPLES = {1: 24, 2: 20, 12: 12}
+SAMPLES = {1: 60, 2: 40, 12: 12}
 WRITERS = (1, 4, 16)
 SINGLE = 3_200
 ROUNDS = 3

@@ -26,8 +26,8 @@ from proml.errors import UsageError
     """,
 )
 @click.option("--listen", default="127.0.0.1:8700", show_default=True, metavar="HOST:PORT", help="Where it answers.")
-@click.option("--every", "every_s", type=click.FloatRange(0.05, 3600), metavar="SECONDS",
-              help="How often it looks for a new block; a twentieth of the block period by default.")  # fmt: skip
+@click.option("--every", "every_s", type=click.FloatRange(0.03, 3600), metavar="SECONDS",
+              help="How often it looks for a new block; a thirtieth of the block period by default.")  # fmt: skip
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate, for HTTPS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key.")
 @click.pass_context

@@ -163,8 +163,9 @@ class _Delivery:
     def run(self, timeout_s: float) -> DeliveryReport:
         self._check_pins()
         self._transactions.settle()
-        self._transactions.resend()
-        self._transactions.settle()
+        if any(entry.state == "sent" for entry in self._book.entries.values()):
+            self._transactions.resend()
+            self._transactions.settle()
         waited, resent, poll = 0.0, 0.0, _FIRST_POLL_S
         while True:
             current = plan(self._book.unfinished(), self._book.selected, self._held)
