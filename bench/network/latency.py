@@ -73,13 +73,13 @@ def measure(world: World, signer: LocalSigner, count: int) -> tuple[dict[int, tu
         for number in range(count):
             ends = time.monotonic() + world.clients.period_s * random.uniform(0.6, 1.6)
             while time.monotonic() < ends:
-                _look(samples, node, world.url(0))
+                _look(samples, node, world.url(0), world.clients.period_s)
             samples.append(_begin(trainer, raw, f"run-{number}", closing))
         limit = time.monotonic() + _LONGEST_S
         while any(len(sample.ours) + len(sample.raw) < 2 * len(DEPTHS) for sample in samples):
             if time.monotonic() > limit:
                 raise TimeoutError("not all runs were confirmed")
-            _look(samples, node, world.url(0))
+            _look(samples, node, world.url(0), world.clients.period_s)
     return {
         depth: (
             statistics.median(s.ours[depth] for s in samples),
@@ -101,23 +101,32 @@ def _begin(trainer: Any, raw: Raw, name: str, closing: list[float]) -> Sample:
     return Sample(name, float(begun), raw_begun, digest)
 
 
-def _look(samples: list[Sample], node: Node, client: str) -> None:
-    """Looks once at everything that is still on its way."""
+def _look(samples: list[Sample], node: Node, client: str, period_s: float) -> None:
+    """Looks once at all that may have come further; asking for all of it all the time would keep the node busy."""
     for sample in samples:
-        if len(sample.ours) < len(DEPTHS):
+        if _may_be_next(sample.ours, sample.begun, period_s):
             blocks = node.on_top(sample.name)
-            now = time.monotonic()
-            for depth in DEPTHS:
-                if blocks is not None and blocks + 1 >= depth:
-                    sample.ours.setdefault(depth, now - sample.begun)
-        if len(sample.raw) < len(DEPTHS):
+            _note(sample.ours, sample.begun, -1 if blocks is None else blocks)
+        if _may_be_next(sample.raw, sample.raw_begun, period_s):
             (receipt,) = ask(client, ("eth_getTransactionReceipt", [sample.raw_hash]))
             blocks = newest(client) - int(receipt["blockNumber"], 16) if receipt else -1
-            now = time.monotonic()
-            for depth in DEPTHS:
-                if blocks + 1 >= depth:
-                    sample.raw.setdefault(depth, now - sample.raw_begun)
+            _note(sample.raw, sample.raw_begun, blocks)
     time.sleep(0.01)
+
+
+def _may_be_next(reached: dict[int, float], begun: float, period_s: float) -> bool:
+    """Tells whether the next depth may be reached by now; no block comes before its time."""
+    if len(reached) == len(DEPTHS):
+        return False
+    blocks = DEPTHS[len(reached)] - DEPTHS[len(reached) - 1] if reached else 0
+    return time.monotonic() - begun > max(reached.values(), default=0) + (blocks - 1) * period_s
+
+
+def _note(reached: dict[int, float], begun: float, on_top: int) -> None:
+    seconds = time.monotonic() - begun
+    for depth in DEPTHS:
+        if on_top + 1 >= depth:
+            reached.setdefault(depth, seconds)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 _OUTBOX_S = 0.02
 _LEAST_S, _MOST_S = 0.03, 1.0
 _BETWEEN_S = 1.0
+_ROUND_S = 1.0
+"""How long until the next round if nothing happens: transactions that no block takes are looked after."""
 _LOOKS_A_BLOCK = 30
 """How often it looks while one block comes: a thirtieth of the period is little beside the wait for the block."""
 
@@ -98,18 +100,36 @@ class Worker:
         while not self._stopped.is_set():
             version = self._version()
             if self._round():
-                pause_s = self._every_s or _pause_s(self._blocks)
+                pause_s, look_s = 0.0, self._every_s or _pause_s(self._blocks)
+                self._wait(version, look_s, max(look_s, _ROUND_S))
             else:
                 pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-            self._wait(pause_s, version)
+                self._wait(version, pause_s, pause_s)
             self._called.clear()
 
-    def _wait(self, pause_s: float, version: int) -> None:
-        """Waits that long, or until somebody calls or another process changes the outbox."""
-        ends = time.monotonic() + pause_s
-        while (left_s := ends - time.monotonic()) > 0:
-            if self._called.wait(min(left_s, _OUTBOX_S)) or self._version() != version:
+    def _wait(self, version: int, look_s: float, longest_s: float) -> None:
+        """Waits until somebody calls, another process changes the outbox, there is a new block, or it is time.
+
+        Args:
+            version: The outbox's before the last round.
+            look_s: How often to look for a new block.
+            longest_s: When it is time.
+        """
+        now = time.monotonic()
+        ends, look = now + longest_s, now + look_s
+        while (now := time.monotonic()) < ends:
+            if now >= look:
+                if self._has_new_block():
+                    return
+                look = now + look_s
+            if self._called.wait(min(_OUTBOX_S, look - now)) or self._version() != version:
                 return
+
+    def _has_new_block(self) -> bool:
+        try:
+            return self._participant.ledger.newest().hash != self._followed
+        except ProMLError:
+            return True  # as for the outbox
 
     def _version(self) -> int:
         try:
