@@ -116,15 +116,6 @@ minio:  ## a MinIO server for the tests of stores, into .engines (three minutes 
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/minio-$(MINIO_VERSION)/minio; \
 	else tools/left-out minio "go is not installed"; fi
 
-EAS_VERSION := 1.9.0
-EAS_SHA256  := 9b168dcbeea489418df67ed665b830c7919ae6c8d8c44bbd3694fdcf8bbd6f25
-
-# The package is unpacked and not installed: its built contracts are wanted, not the hundreds of packages it depends on.
-.engines/eas-contracts-$(EAS_VERSION)/package:
-	@mkdir -p $(@D)
-	@cd $(@D) && $(NPM) pack --silent @ethereum-attestation-service/eas-contracts@$(EAS_VERSION) >/dev/null && \
-	  echo "$(EAS_SHA256)  $$(echo *.tgz)" | sha256sum --check --quiet && tar xzf *.tgz && rm *.tgz
-
 # The newest Kubo that Go can build from outside of its own repository, with the Go that it was made for.
 KUBO_VERSION := 0.39.0
 
@@ -136,6 +127,15 @@ KUBO_VERSION := 0.39.0
 kubo:  ## a Kubo daemon for the tests of IPFS, into .engines (five minutes to build)
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .engines/kubo-$(KUBO_VERSION)/ipfs; \
 	else tools/left-out kubo "go is not installed"; fi
+
+EAS_VERSION := 1.9.0
+EAS_SHA256  := 9b168dcbeea489418df67ed665b830c7919ae6c8d8c44bbd3694fdcf8bbd6f25
+
+# The package is unpacked and not installed: its built contracts are wanted, not the hundreds of packages it depends on.
+.engines/eas-contracts-$(EAS_VERSION)/package:
+	@mkdir -p $(@D)
+	@cd $(@D) && $(NPM) pack --silent @ethereum-attestation-service/eas-contracts@$(EAS_VERSION) >/dev/null && \
+	  echo "$(EAS_SHA256)  $$(echo *.tgz)" | sha256sum --check --quiet && tar xzf *.tgz && rm *.tgz
 
 .PHONY: eas
 eas:  ## the built contracts of the Ethereum Attestation Service, which `make bench` measures beside ours

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +26,18 @@ def wanted_kubo() -> Path:
     return found[-1]
 
 
-@dataclass
-class Kubo:
-    """A daemon's process; it can be killed and started again on the same ports and folder."""
+class Kubo(Server):
+    """A daemon's process; it can be killed and started again on the same folder.
 
-    program: Path
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
+    Args:
+        program: Kubo.
+        folder: For its repository and its log.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, program: Path, folder: Path) -> None:
+        super().__init__(folder / "kubo.log")
+        self.program = program
+        self.folder = folder
         # Profile `test`: loopback only, free ports, no bootstrap peers, no discovery.
         self.run("init", "--profile=test")
 
@@ -63,23 +65,8 @@ class Kubo:
     def start(self) -> None:
         for name in ("api", "gateway"):
             (self.folder / "repo" / name).unlink(missing_ok=True)
-        with (self.folder / "kubo.log").open("wb") as log:
-            command = [str(self.program), "daemon"]
-            self.process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
-        ends = time.monotonic() + _READY_S
-        while b"Daemon is ready" not in self._log():
-            assert self.process.poll() is None, self._log()
-            assert time.monotonic() < ends, self._log()
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
-    def _log(self) -> bytes:
-        return (self.folder / "kubo.log").read_bytes()
+        words = [self.program, "daemon"]
+        self.launch(words, self._environment(), lambda: b"Daemon is ready" in self.log.read_bytes(), _READY_S)
 
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "IPFS_PATH": str(self.folder / "repo"),
@@ -99,5 +86,4 @@ def running_kubo(folder: Path) -> Iterator[Kubo]:
         daemon.start()
         yield daemon
     finally:
-        if daemon.process is not None:
-            daemon.kill()
+        daemon.kill()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
-import time
 import urllib.request
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,15 +32,20 @@ def wanted_minio() -> Path:
     pytest.skip("there is no MinIO in .engines; `make minio` builds it")
 
 
-@dataclass
-class Minio:
-    """A server's process; it can be killed and started again on the same address and folder."""
+class Minio(Server):
+    """A server's process; it can be killed and started again on the same address and folder.
 
-    program: Path
-    folder: Path
-    port: int = 0
-    process: subprocess.Popen[bytes] | None = None
-    bucket: str = field(default_factory=lambda: uuid.uuid4().hex)
+    Args:
+        program: MinIO.
+        folder: For its data and its log.
+    """
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        super().__init__(folder / "minio.log")
+        self.program = program
+        self.folder = folder
+        self.port = 0
+        self.bucket = uuid.uuid4().hex
 
     @property
     def endpoint(self) -> str:
@@ -61,27 +64,13 @@ class Minio:
         command = [self.program, "server", self.folder / "data", "--address", f"127.0.0.1:{self.port}", "--quiet"]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "MINIO_ROOT_USER": USER,
                        "MINIO_ROOT_PASSWORD": PASSWORD, "MINIO_BROWSER": "off", "MINIO_CI_CD": "1"}  # fmt: skip
-        with (self.folder / "minio.log").open("ab") as log:
-            self.process = subprocess.Popen(list(map(str, command)), env=environment, stdout=log, stderr=log)
-        self._until_ready()
+        self.launch(command, environment, self._is_ready, _READY_S)
 
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
-    def _until_ready(self) -> None:
-        ends = time.monotonic() + _READY_S
-        while True:
-            url = f"{self.endpoint}/minio/health/live"
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.status == 200:
-                    return
-            assert self.process is not None
-            assert self.process.poll() is None, (self.folder / "minio.log").read_text()
-            assert time.monotonic() < ends, (self.folder / "minio.log").read_text()
-            time.sleep(0.05)
+    def _is_ready(self) -> bool:
+        url = f"{self.endpoint}/minio/health/live"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
 
 
 @contextlib.contextmanager
@@ -94,8 +83,7 @@ def running_minio(folder: Path) -> Iterator[Minio]:
         server.start()
         yield server
     finally:
-        if server.process is not None:
-            server.kill()
+        server.kill()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -116,10 +116,10 @@ def _look(samples: list[Sample], node: Node, client: str, period_s: float) -> No
 
 def _may_be_next(reached: dict[int, float], begun: float, period_s: float) -> bool:
     """Tells whether the next depth may be reached by now; no block comes before its time."""
-    if len(reached) == len(DEPTHS):
-        return False
-    blocks = DEPTHS[len(reached)] - DEPTHS[len(reached) - 1] if reached else 0
-    return time.monotonic() - begun > max(reached.values(), default=0) + (blocks - 1) * period_s
+    if not reached or len(reached) == len(DEPTHS):
+        return not reached
+    blocks = DEPTHS[len(reached)] - DEPTHS[len(reached) - 1]
+    return time.monotonic() - begun > max(reached.values()) + (blocks - 1) * period_s
 
 
 def _note(reached: dict[int, float], begun: float, on_top: int) -> None:

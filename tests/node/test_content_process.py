@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.contents import read_files, some_bytes, write_files
 from tests.node.test_content import make_certificate
+from tests.processes import command, sizes, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.node.conftest import RunningNode
@@ -44,31 +42,16 @@ def content_node(one_node: RunningNode, tmp_path_factory: pytest.TempPathFactory
 
 
 def underway(node: RunningNode, *words: object) -> subprocess.Popen[str]:
-    environment = {"PROML_HOME": str(node.home), "PATH": os.environ["PATH"], "HOME": str(node.home)}
-    command = [sys.executable, "-m", "proml", "content", *map(str, words), "--json"]
-    return subprocess.Popen(
-        command, cwd=node.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def until(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.001)
-
-
-def sizes(folder: Path, pattern: str) -> int:
-    return sum(path.stat().st_size for path in list(folder.rglob(pattern)) if path.exists())
+    return command(node.home, node.folder, "content", *words, "--json")
 
 
 def test_a_node_killed_in_the_middle_of_a_fetch_costs_only_the_rest(content_node: RunningNode, tmp_path: Path) -> None:
     partial = tmp_path / "data" / ".proml" / "partial"
     with underway(content_node, "fetch", "tumours", "-o", tmp_path / "data", "--from", "node") as process:
-        until(lambda: sizes(partial, "sha256-*") > 4 << 20)
+        until(lambda: sum(sizes(partial, "sha256-*")) > 4 << 20)
         content_node.end(signal.SIGKILL)
         assert process.wait(60) == 5, process.communicate()
-    have_bytes = sizes(partial, "sha256-*")
+    have_bytes = sum(sizes(partial, "sha256-*"))
     assert have_bytes > 4 << 20
     content_node.start()
     content_node.proml("content", "fetch", "tumours", "-o", tmp_path / "data", "--from", "node")
@@ -79,10 +62,10 @@ def test_a_node_killed_in_the_middle_of_a_push_goes_on_where_it_stopped(content_
     content_node.proml("content", "unshare", "tumours")
     placed = content_node.folder / ".proml" / "content"
     with underway(content_node, "push", "tumours", "data", "--to", "node") as process:
-        until(lambda: sizes(placed, ".unfinished-*") > 4 << 20)
+        until(lambda: sum(sizes(placed, ".unfinished-*")) > 4 << 20)
         content_node.end(signal.SIGKILL)
         assert process.wait(60) == 5, process.communicate()
-    have_bytes = sizes(placed, ".unfinished-*")
+    have_bytes = sum(sizes(placed, ".unfinished-*"))
     assert have_bytes > 4 << 20
     content_node.start()
     before = {path: path.stat().st_ino for path in placed.rglob(".unfinished-*")}

@@ -1,19 +1,12 @@
-"""Two members of a workspace, and their commands as processes that can be killed."""
+"""Two members of a workspace."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Person
-from tests.minio import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pytest
 
 
@@ -33,20 +26,3 @@ def two_people(factory: pytest.TempPathFactory) -> tuple[Person, Person]:
     owner("workspace", "file", "-o", "study.json")
     other("init", "--workspace", owner.folder / "study.json", "--identity", "other")
     return owner, other
-
-
-def running(person: Person, words: list[str]) -> subprocess.Popen[str]:
-    """Starts a command of somebody's."""
-    environment = {"PROML_HOME": str(person.home), "PATH": os.environ["PATH"], "HOME": str(person.home), **ENVIRONMENT}
-    command = [sys.executable, "-m", "proml", *words]
-    return subprocess.Popen(
-        command, cwd=person.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Waits until something holds."""
-    ends = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.002)

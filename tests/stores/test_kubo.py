@@ -8,7 +8,8 @@ import pytest
 from tests.contents import Told, giving, piece_of, read_files, some_bytes, write_files
 from tests.ipfs import Daemon, running_daemon, text
 from tests.kubo import Kubo, running_kubo
-from tests.stores.people import running, two_people, until
+from tests.processes import command, until
+from tests.stores.people import two_people
 
 from proml.adapters.content_ipfs import IpfsDaemon, IpfsGateway
 from proml.errors import NotAvailable, UnreachableError
@@ -111,7 +112,8 @@ def test_a_command_that_is_killed_in_a_push_goes_on(people: tuple[Person, Person
     owner("act", "more", "collect", "more", "--kind", "source")
     owner("content", "place", "add", "again", f"ipfs+{kubo.rpc}")
     before = len(kubo.run("files", "ls", "/proml/sha256").split())
-    with running(owner, ["content", "push", "more", "more", "--to", "again", "--jobs", "1"]) as process:
+    push = ("content", "push", "more", "more", "--to", "again", "--jobs", 1)
+    with command(owner.home, owner.folder, *push) as process:
         until(lambda: len(kubo.run("files", "ls", "/proml/sha256").split()) > before + 2)
         process.kill()
     assert len(kubo.run("files", "ls", "/proml/sha256").split()) < before + 8

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.contents import Told, giving, piece_of, read_files, some_bytes, write_files
-from tests.minio import Minio, running_minio
-from tests.stores.people import running, two_people, until
+from tests.minio import ENVIRONMENT, Minio, running_minio
+from tests.processes import command, sizes, until
+from tests.stores.people import two_people
 
 from proml.adapters.content_fsspec import FsspecContents
 from proml.adapters.store_fsspec import FsspecStore
@@ -105,7 +105,7 @@ def test_a_server_killed_in_the_middle_of_a_push_costs_only_the_rest(
     owner, other = people
     place._files.rm(f"{minio.bucket}/content", recursive=True)
     push = ["content", "push", "tumours", "data", "--to", "bucket", "--jobs", "1", "--json"]
-    with running(owner, push) as process:
+    with command(owner.home, owner.folder, *push, **ENVIRONMENT) as process:
         # Large files go first: the one with many parts is underway when the first byte is there.
         until(lambda: any((minio.folder / "data" / ".minio.sys" / "multipart").rglob("part.*")))
         minio.kill()
@@ -123,21 +123,13 @@ def test_a_server_killed_in_the_middle_of_a_fetch_costs_only_the_rest(
     owner("content", "push", "tumours", "data", "--to", "bucket")
     target = tmp_path / "data"
     partial = target / ".proml" / "partial"
-    with running(other, ["content", "fetch", "tumours", "-o", str(target), "--json"]) as process:
-        until(lambda: max(sizes(partial), default=0) > 10 << 20)
+    fetch = ["content", "fetch", "tumours", "-o", target, "--json"]
+    with command(other.home, other.folder, *fetch, **ENVIRONMENT) as process:
+        until(lambda: max(sizes(partial, "sha256-*"), default=0) > 10 << 20)
         minio.kill()
         assert process.wait(300) == 5, process.communicate()
-    have_bytes = sum(sizes(partial))
+    have_bytes = sum(sizes(partial, "sha256-*"))
     minio.start()
     other("content", "fetch", "tumours", "-o", target)
     assert read_files(target) == {**SMALL, "large.bin": LARGE}
     assert have_bytes > 0
-
-
-def sizes(partial: Path) -> list[int]:
-    """Returns how much there is of each file; one that is whole is moved away meanwhile."""
-    found = []
-    for path in list(partial.glob("sha256-*")):
-        with contextlib.suppress(FileNotFoundError):
-            found.append(path.stat().st_size)
-    return found

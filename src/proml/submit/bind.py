@@ -131,14 +131,16 @@ class Binder:
         artefact = self.resolver.artefact_id(typed.name)
         standing = self.resolver.standing(artefact)
         if standing is not None:
-            return self._change(typed, artefact, standing, _wanted_head(entry, typed) or standing.head)
+            ruled = self.resolver.rule_for(typed.action, standing, self._actor)
+            return self._change(typed, artefact, standing, ruled, _wanted_head(entry, typed))
         if not typed.register:
             raise self._unregistered(typed.name)
         lifecycle = self.resolver.lifecycle_number(typed.kind)
         registration = Registration(artefact, lifecycle, self.registration(entry, typed))
-        owner = self._actor.member
+        new = self.resolver.new_standing(lifecycle, self._actor.member)
+        ruled = self.resolver.rule_for(typed.action, new, self._actor)
         head = genesis_head(self.chain_id, self.contract, registration, self.account)
-        return registration, self._change(typed, artefact, self.resolver.new_standing(lifecycle, owner), head)
+        return registration, self._change(typed, artefact, new, ruled, head)
 
     def bind_next(self, entry: Entry, typed: TransitionIntent) -> Transition | None:
         """Returns the operation that fulfils an intent once the change that was bound last, of its artefact, is done.
@@ -154,16 +156,18 @@ class Binder:
         standing = self._last.after(self.account)
         if standing is None:
             return None
-        _number, rule = self.resolver.rule_for(typed.action, standing, self._actor)
+        number, rule = self.resolver.rule_for(typed.action, standing, self._actor)
         if rule.quorum or rule.guards & INPUTS_HELD:
             return None
-        return self._change(typed, artefact, standing, _wanted_head(entry, typed) or standing.head)
+        return self._change(typed, artefact, standing, (number, rule), _wanted_head(entry, typed))
 
-    def _change(self, typed: TransitionIntent, artefact: bytes, standing: Standing, head: bytes) -> Transition:
-        number, rule = self.resolver.rule_for(typed.action, standing, self._actor)
+    def _change(
+        self, typed: TransitionIntent, artefact: bytes, standing: Standing, ruled: tuple[int, Rule], head: bytes | None
+    ) -> Transition:
+        number, rule = ruled
         change = Transition(
             artefact=artefact,
-            expected_head=head,
+            expected_head=head or standing.head,
             rule=number,
             content=typed.content or ZERO,
             record=typed.record,

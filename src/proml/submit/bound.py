@@ -26,7 +26,7 @@ class Bound:
         candidates: Entries that it fulfils, with their intents.
         operation: What the contract is asked for.
         details: What is to be remembered with entries, by number.
-        head: For a change, the head that the ledger showed, on which it or those before it in its chain build.
+        head: For a change, the head that the ledger showed, on which it or those before it in its sequence build.
     """
 
     candidates: tuple[Candidate, ...]
@@ -64,14 +64,14 @@ def goes_on(batch: Sequence[Bound], candidate: Candidate) -> bool:
     return is_next and len(batch) < MAX_BATCH and not candidate.entry.detail.get("alone")
 
 
-def chains_of(group: Sequence[Bound]) -> list[list[Bound]]:
+def sequences_of(group: Sequence[Bound]) -> list[list[Bound]]:
     """Returns what builds on each other together, in order."""
-    chains: list[list[Bound]] = []
+    sequences: list[list[Bound]] = []
     for bound in group:
-        if bound.follows is None or not chains:
-            chains.append([])
-        chains[-1].append(bound)
-    return chains
+        if bound.follows is None or not sequences:
+            sequences.append([])
+        sequences[-1].append(bound)
+    return sequences
 
 
 def together(batch: Sequence[Bound]) -> Bound:

@@ -26,7 +26,7 @@ from proml.submit import unknown_inputs
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
 from proml.submit.book import Book
-from proml.submit.bound import MAX_BATCH, Bound, chains_of, doing, goes_on, registration_record, together
+from proml.submit.bound import MAX_BATCH, Bound, doing, goes_on, registration_record, sequences_of, together
 from proml.submit.effects import Effects
 from proml.submit.fees import FeePolicy, TooDear
 from proml.submit.handing_over import GIVEN
@@ -303,8 +303,10 @@ class _Delivery:
         except UsageError as error:
             self._book.fail(error, entry)
             return None
-        head = operation.expected_head if isinstance(operation, Transition) else ZERO
-        head = head if candidate.follows is None else batch[-1].head
+        if candidate.follows is not None:
+            head = batch[-1].head
+        else:
+            head = operation.expected_head if isinstance(operation, Transition) else ZERO
         bound = Bound((candidate,), operation, {entry.number: remembered}, head)
         return bound if self._is_new(bound) else None
 
@@ -390,19 +392,19 @@ class _Delivery:
         if len(group) == 1:
             self._refuse(group[0], reverted)
             return
-        chains = chains_of(group)
-        if len(chains) == 1:
+        sequences = sequences_of(group)
+        if len(sequences) == 1:
             # The first half may be taken; the rest is tried again when that is in a block, or judged in its turn.
             self._try([group[: len(group) // 2]])
             return
-        found = self._transactions.estimates([encode_call(together(chain).operation) for chain in chains])
+        found = self._transactions.estimates([encode_call(together(sequence).operation) for sequence in sequences])
         accepted = []
-        for chain, gas in zip(chains, found, strict=True):
+        for sequence, gas in zip(sequences, found, strict=True):
             if isinstance(gas, Reverted):
-                self._judge(chain, gas)
+                self._judge(sequence, gas)
             else:
-                accepted.append(chain)
-        if len(accepted) < len(chains):
+                accepted.append(sequence)
+        if len(accepted) < len(sequences):
             accepted = [list(itertools.chain.from_iterable(accepted))] if accepted else []
         self._try(accepted)
 

@@ -1,6 +1,6 @@
 """Which entries of the outbox can go now, and what the others wait for. Pure.
 
-Intents of one artefact go in order. Transitions that build on each other may go together, as a chain in one
+Intents of one artefact go in order. Transitions that build on each other may go together, as a sequence in one
 transaction. One that failed holds back the later ones of its artefact, and nothing else. What uses something that an
 earlier entry brings goes after it, since the head that it names is not known before; and what changes something goes
 after the earlier entries that use it as it is.
@@ -47,7 +47,7 @@ class Plan:
     """What can go now, in order, and why the rest of what was asked for cannot.
 
     Attributes:
-        ready: Chains after each other, by their first entries.
+        ready: Sequences after each other, by their first entries.
         waiting: Reasons by entry number; these go in a later round of the same delivery.
         blocked: Reasons by entry number; these stay until somebody decides about the failed entry.
     """
@@ -80,23 +80,23 @@ def plan(entries: Iterable[tuple[Entry, TypedIntent]], selected: Collection[int]
     planner = _Planner(held)
     for entry, typed in entries:
         planner.take(entry, typed, is_wanted=entry.state == "pending" and entry.number in selected)
-    return Plan(tuple(itertools.chain.from_iterable(planner.chains)), planner.waiting, planner.blocked)
+    return Plan(tuple(itertools.chain.from_iterable(planner.sequences)), planner.waiting, planner.blocked)
 
 
 class _Planner:
     """Takes entries one by one, oldest first."""
 
     def __init__(self, held: Mapping[int, str]) -> None:
-        self.chains: list[list[Candidate]] = []
+        self.sequences: list[list[Candidate]] = []
         self.waiting: dict[int, str] = {}
         self.blocked: dict[int, str] = {}
         self._held = held
         self._failed: dict[str, Entry] = {}  # by artefact
         self._ahead: dict[str, Entry] = {}  # by artefact
-        self._open: dict[str, list[Candidate]] = {}  # by artefact: the chain that the next one may go on with
+        self._open: dict[str, list[Candidate]] = {}  # by artefact: the sequence that the next one may go on with
         self._stuck: set[int] = set()  # failed, or behind one that failed
         self._users: dict[str, Entry] = {}  # by name of an artefact: what waits and uses it
-        self._sources: list[tuple[Entry, TypedIntent]] = []
+        self._sources: dict[str | bytes, list[Entry]] = {}  # by artefact and by content: what would bring it
 
     def take(self, entry: Entry, typed: TypedIntent, *, is_wanted: bool) -> None:
         # A member's anchors form one hash chain, as the transitions of an artefact do; those that can go together are
@@ -111,18 +111,20 @@ class _Planner:
             if entry.intent.artefact:
                 self._failed.setdefault(line, entry)
         else:
-            chain = self._place(entry, typed, line) if is_wanted else None
-            if chain is not None:
-                self._open[line] = chain
+            sequence = self._place(entry, typed, line) if is_wanted else None
+            if sequence is not None:
+                self._open[line] = sequence
             else:
                 self._open.pop(line, None)
             if entry.intent.artefact or isinstance(typed, RelayIntent) or (is_anchor and entry.state == "sent"):
                 self._ahead.setdefault(line, entry)
         if isinstance(typed, RegisterIntent | TransitionIntent):
-            self._sources.append((entry, typed))
+            self._sources.setdefault(entry.intent.artefact, []).append(entry)
+        if isinstance(typed, TransitionIntent) and typed.content:
+            self._sources.setdefault(typed.content, []).append(entry)
 
     def _place(self, entry: Entry, typed: TypedIntent, line: str) -> list[Candidate] | None:
-        """Puts an entry where it belongs; returns the chain that it went to, if another may go on with that."""
+        """Puts an entry where it belongs; returns the sequence that it went to, if another may go on with that."""
         if line in self._failed:
             self.blocked[entry.number] = _blocked_by(self._failed[line])
             self._stuck.add(entry.number)
@@ -130,10 +132,10 @@ class _Planner:
             self.blocked[entry.number] = self._held[entry.number]
             self._stuck.add(entry.number)
         elif line in self._ahead:
-            chain = self._open.get(line)
-            if chain and self._can_go_on(chain, typed, line):
-                chain.append(Candidate(entry, typed, follows=chain[-1].entry.number))
-                return chain
+            sequence = self._open.get(line)
+            if sequence and self._can_go_on(sequence, typed, line):
+                sequence.append(Candidate(entry, typed, follows=sequence[-1].entry.number))
+                return sequence
             first = self._ahead[line]
             if first.number in self._stuck:
                 self._stuck.add(entry.number)
@@ -145,15 +147,15 @@ class _Planner:
             sources = self._sources_of(typed)
             coming = next((source for source in sources if source.number not in self._stuck), None)
             if coming is None:
-                chain = [Candidate(entry, typed, sources[0] if sources else None)]
-                self.chains.append(chain)
-                return chain if isinstance(typed, TransitionIntent) else None
+                sequence = [Candidate(entry, typed, sources[0] if sources else None)]
+                self.sequences.append(sequence)
+                return sequence if isinstance(typed, TransitionIntent) else None
             self._wait(entry, typed, f"It uses what entry {coming.number} ({coming.intent.artefact}) brings.")
         return None
 
-    def _can_go_on(self, chain: Sequence[Candidate], typed: TypedIntent, line: str) -> bool:
+    def _can_go_on(self, sequence: Sequence[Candidate], typed: TypedIntent, line: str) -> bool:
         is_change = isinstance(typed, TransitionIntent) and line not in self._users
-        return is_change and not self._sources_of(typed) and len(chain) < MAX_BATCH
+        return is_change and not self._sources_of(typed) and len(sequence) < MAX_BATCH
 
     def _wait(self, entry: Entry, typed: TypedIntent, reason: str) -> None:
         self.waiting[entry.number] = reason
@@ -165,13 +167,9 @@ class _Planner:
     def _sources_of(self, typed: TypedIntent) -> list[Entry]:
         if not isinstance(typed, TransitionIntent) or typed.inputs is not None or not typed.uses:
             return []
-        names = {use.name for use in typed.uses if use.name}
-        contents = {use.content for use in typed.uses if use.content is not None}
-        return [
-            entry
-            for entry, source in self._sources
-            if entry.intent.artefact in names or (isinstance(source, TransitionIntent) and source.content in contents)
-        ]
+        wanted = {key for use in typed.uses for key in (use.name, use.content) if key}
+        found = {entry.number: entry for key in wanted for entry in self._sources.get(key, ())}
+        return [found[number] for number in sorted(found)]
 
 
 def _blocked_by(entry: Entry) -> str:
