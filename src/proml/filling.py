@@ -225,10 +225,15 @@ def _locked(path: Path, piece: Piece) -> Iterator[_Partial]:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise LocalStorageError(f"expected a file at {path}, found something else.", hint="Move it away.")
-            if _is_at(path, status):
-                yield _Partial(path, descriptor)
-                return
-            # It got its name, or was removed, between the two calls: then the lock is on another file.
+            if not _is_at(path, status):
+                continue  # it got its name, or was removed, between the two calls: the lock is on another file
+            if status.st_nlink > 1:
+                # It has its name as well, since a process was killed: writing here would change what is in place.
+                with writing(path):
+                    path.unlink()
+                continue
+            yield _Partial(path, descriptor)
+            return
         finally:
             os.close(descriptor)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +22,6 @@ from proml.exchange.pushing import push
 from proml.exchange.transfer import Sources, Tally, in_parallel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from proml.contents import Chunks, Contents, ObjectName, OpenAt, Piece, Told
     from proml.core.manifest import Manifest
 
@@ -242,6 +242,73 @@ def test_what_nobody_has_is_not_available_and_the_rest_arrives(tmp_path: Path) -
     assert {name for name in read_files(tmp_path) if not name.startswith(".proml")} == set(rest)
     fetch(MANIFEST, tmp_path, [Serving(FILES)])
     assert read_files(tmp_path) == FILES
+
+
+class Killed(BaseException):
+    """Stands for the end of a process: nothing catches it."""
+
+
+THRICE = FILES | {"deep/third.csv": FILES["a.csv"]}
+
+
+@pytest.mark.parametrize("number", range(len(THRICE)))
+def test_killed_when_a_file_has_its_name_and_its_partial_name_it_is_neither_changed_nor_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    named = kill_after_naming(monkeypatch, number)
+    with pytest.raises(Killed):
+        fetch(manifest_of(THRICE), tmp_path, [Serving(THRICE)], Fetching(threads=1))
+    monkeypatch.undo()
+    kept = {path: path.stat() for path in named}
+    assert len(kept) == number + 1
+    fetch(manifest_of(THRICE), tmp_path, [Serving(THRICE)])
+    assert read_files(tmp_path) == THRICE
+    assert not (tmp_path / ".proml").exists()
+    assert {path: (status.st_ino, status.st_mtime_ns) for path, status in kept.items()} == {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in kept
+    }
+
+
+def test_killed_when_a_single_file_has_its_name_nothing_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_after_naming(monkeypatch, 0)
+    single = manifest_of({SINGLE_FILE: b"model"})
+    with pytest.raises(Killed):
+        fetch(single, tmp_path / "model.bin", [Serving({"": b"model"})])
+    monkeypatch.undo()
+    fetch(single, tmp_path / "model.bin", [Serving({"": b"model"})])
+    assert read_files(tmp_path) == {"model.bin": b"model"}
+
+
+def test_a_file_that_was_edited_after_a_kill_is_not_taken_for_a_partial_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_after_naming(monkeypatch, 0)
+    files = {"a": b"bytes of a"}
+    with pytest.raises(Killed):
+        fetch(manifest_of(files), tmp_path, [Serving(files)])
+    monkeypatch.undo()
+    (tmp_path / "a").write_bytes(b"mine")
+    with pytest.raises(VerificationError):
+        fetch(manifest_of(files), tmp_path, [Lying(files)], Fetching(overwrite=True))
+    assert (tmp_path / "a").read_bytes() == b"mine"
+    fetch(manifest_of(files), tmp_path, [Serving(files)], Fetching(overwrite=True))
+    assert read_files(tmp_path) == files
+
+
+def kill_after_naming(monkeypatch: pytest.MonkeyPatch, number: int) -> list[Path]:
+    """Ends the fetch when this many files have got their names and the next has two; returns what gets a name."""
+    link, named = os.link, list[Path]()
+
+    def linked(source: Path, leaf: str, **how: Any) -> None:
+        link(source, leaf, **how)
+        named.append(Path(f"/proc/self/fd/{how['dst_dir_fd']}").resolve() / leaf)
+        if len(named) > number:
+            raise Killed
+
+    monkeypatch.setattr(os, "link", linked)
+    return named
 
 
 def test_without_a_place_it_says_how_to_name_one(tmp_path: Path) -> None:

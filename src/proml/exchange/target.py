@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proml.config import DOT_FOLDER
-from proml.contents import CHUNK_BYTES
+from proml.contents import CHUNK_BYTES, file_pieces
 from proml.core.manifest import SINGLE_FILE
 from proml.core.name import show
 from proml.errors import ContentError
@@ -57,7 +57,7 @@ class Target:
         self._root = given.parent if single else given
         self._single = given.name if single else ""
         self._overwrite = overwrite
-        self._content = manifest.digest
+        self._manifest = manifest
         with writing(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
         self._partial = self._root if single else self._root / DOT_FOLDER / _PARTIAL
@@ -116,15 +116,26 @@ class Target:
 
     def copy(self, whole: Path, name: str) -> None:
         """Places the same bytes under another name."""
-        copy = whole.with_name(f"{whole.name}.copy")
-        with writing(copy), whole.open("rb") as source, copy.open("wb") as file:
+        copy = _copy_of(whole)
+        with writing(copy):
+            copy.unlink(missing_ok=True)  # it may be a file of the content by now, see finish
+        with writing(copy), whole.open("rb") as source, copy.open("xb") as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
             file.flush()
             os.fsync(file.fileno())
         self.place(copy, name)
 
     def finish(self) -> None:
-        """Removes what was needed on the way; other contents' partial files stay."""
+        """Removes what was needed on the way; other contents' partial files stay.
+
+        A process that was killed between naming a file and removing its partial name has left the same file under
+        both; what is named twice is no partial file any more.
+        """
+        for piece in file_pieces(self._manifest):
+            for path in (self.partial(piece), _copy_of(self.partial(piece))):
+                with contextlib.suppress(OSError):
+                    if path.lstat().st_nlink > 1:
+                        path.unlink()
         if not self._single:
             self._marker.unlink(missing_ok=True)
             for folder in (self._partial, self._partial.parent):
@@ -137,7 +148,7 @@ class Target:
 
     @property
     def _marker(self) -> Path:
-        return self._partial / f"{self._content.hex()}.own"
+        return self._partial / f"{self._manifest.digest.hex()}.own"
 
     def _is_own(self) -> bool:
         """Whether the folder was empty when this content was first fetched into it."""
@@ -216,7 +227,7 @@ class Target:
                 os.close(os.open(leaf, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder))
                 os.rename(whole, leaf, dst_dir_fd=folder)
             else:
-                whole.unlink()
+                whole.unlink(missing_ok=True)
         except FileExistsError:
             raise ContentError(
                 f"{self._shown(name)} came into being while it was fetched, and is not replaced.",
@@ -230,6 +241,10 @@ class Target:
 def is_case_blind(folder: Path) -> bool:
     """Tells whether the file system of a folder takes capital letters for small ones."""
     return folder.with_name(folder.name.upper()).exists()
+
+
+def _copy_of(whole: Path) -> Path:
+    return whole.with_name(f"{whole.name}.copy")
 
 
 def _folded(segment: str) -> str:
