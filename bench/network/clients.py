@@ -30,6 +30,10 @@ _TICKS_S = os.sysconf("SC_CLK_TCK")
 _STARTS_S = 60.0
 
 
+class ChainStandsError(Exception):
+    """No client has blocks any more: Clique came to branches of equal weight (EIP-3436); nothing can be measured."""
+
+
 def find_geth() -> Path | None:
     """Returns the geth of ``make geth``, or None."""
     return next(iter(sorted((ROOT / ".engines").glob("geth-[0-9]*/geth"), reverse=True)), None)
@@ -80,6 +84,8 @@ def running(
 ) -> Iterator[Clients]:
     """Yields clients that seal blocks, and ends them.
 
+    Raises ChainStandsError for whatever goes wrong within once no block comes any more.
+
     Args:
         geth: The program.
         period_s: Seconds between blocks.
@@ -94,12 +100,22 @@ def running(
         _write(clients, [*made, *accounts], late)
         for number in range(CLIENTS):
             clients.proml("consortium", "start", clients.folder(number))
-        yield clients
+        try:
+            yield clients
+        except Exception as error:
+            if stands(clients):
+                raise ChainStandsError(f"no block came any more: {error}") from error
+            raise
     finally:
         for number in range(CLIENTS + late):
             with contextlib.suppress(OSError, ValueError):
                 os.kill(clients.pid(number), signal.SIGKILL)
         shutil.rmtree(root, ignore_errors=True)
+
+
+def stands(clients: Clients) -> bool:
+    """Tells whether no client has had a block for long, by what their owners would see."""
+    return all(clients.proml("consortium", "status", clients.folder(n))["standing_s"] for n in range(CLIENTS))
 
 
 def _write(clients: Clients, accounts: Sequence[str], late: int) -> None:
