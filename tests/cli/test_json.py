@@ -78,6 +78,7 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "consortium fund": ((f"0x{'11' * 20}",), 2),
     "consortium add-validator": (("lab", "nowhere"), 2),
     "consortium remove-validator": (("lab", "nowhere"), 2),
+    "consortium step-back": (("nowhere",), 2),
     "demo": (("--into", "a"), 2),
     "completion": (("bash",), 0),
 }

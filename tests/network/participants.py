@@ -14,12 +14,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.network.fabric import Fabric, machines
+from tests.network.founding import found
 
 from proml.adapters.jsonrpc import JsonRpcLedger
 from proml.adapters.jsonrpc.administration import Administration
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from proml.ports import Signer
 
 NAMES = ("clinic", "lab", "developer", "auditor")
-PERIOD_S = 1
 HEALS_S = 120.0
 NODE_URL = "http://127.0.0.1:8700"
 _ROOT = Path(__file__).parents[2]
@@ -40,10 +39,21 @@ _ROOT = Path(__file__).parents[2]
 
 def wanted_geth() -> Path:
     """Returns the geth of `make engines`, or skips the test where it is missing; in CI that is a failure."""
-    built = sorted((_ROOT / ".engines").glob("geth-[0-9]*/geth"))
-    chosen = os.environ.get("PROML_GETH")
+    return wanted_program("geth-[0-9]*/geth", "PROML_GETH", "engines")
+
+
+def wanted_program(pattern: str, variable: str, target: str) -> Path:
+    """Returns a client's program, or skips the test where it is missing; in CI that is a failure.
+
+    Args:
+        pattern: Where it is below `.engines`.
+        variable: Which environment variable may name another.
+        target: What `make` builds it with.
+    """
+    built = sorted((_ROOT / ".engines").glob(pattern))
+    chosen = os.environ.get(variable)
     program = Path(chosen) if chosen else built[-1] if built else None
-    missing = program is None and "geth is missing: `make engines` builds it"
+    missing = program is None and f"{pattern.rpartition('/')[2]} is missing: `make {target}` builds it"
     missing = missing or (os.geteuid() != 0 and "network namespaces need root")
     missing = missing or (shutil.which("ip") is None and "network namespaces need iproute2")
     if missing:
@@ -221,6 +231,8 @@ class Member:
 class Consortium:
     """All of them."""
 
+    engine: ClassVar[str] = "geth-clique"
+
     fabric: Fabric
     members: tuple[Member, ...]
 
@@ -243,6 +255,10 @@ class Consortium:
             assert time.monotonic() - begun < timeout_s, f"{what}: not within {timeout_s:.0f} s"
             time.sleep(0.3)
         return time.monotonic() - begun
+
+    def begins(self) -> None:
+        """Waits until the chain is there, once all clients run."""
+        self.grows()
 
     def grows(self) -> None:
         """Waits until every client has blocks that it had not before."""
@@ -298,7 +314,7 @@ def consortium(geth: Path, names: Sequence[str] = NAMES) -> Iterator[Consortium]
             members = tuple(Member(name, number, fabric, root, geth) for number, name in enumerate(names))
             made = Consortium(fabric, members)
             try:
-                _found(made)
+                found(made)
                 yield made
             finally:
                 for member in members:
@@ -307,44 +323,3 @@ def consortium(geth: Path, names: Sequence[str] = NAMES) -> Iterator[Consortium]
                         member.signal(signal.SIGKILL)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-
-
-def _found(made: Consortium) -> None:
-    """Keys, plan, clients, workspace: as docs/how-to/run-a-consortium.md tells it."""
-    founder = made.members[0]
-    made.at_once(_make_keys)
-    _write_plan(made)
-    fingerprints = made.at_once(
-        lambda member: member("consortium", "new", member.root / "study.toml", "--only", member.name)["genesis_sha256"]
-    )
-    assert len(set(fingerprints)) == 1
-    made.at_once(Member.start)
-    made.grows()
-    roles = ("admin+contributor", "admin+contributor+reviewer", "admin+contributor", "admin+contributor+auditor")
-    named = [f"{m.name}:{r}:{m.root / m.name}.json" for m, r in zip(made.members[1:], roles[1:], strict=False)]
-    file = founder.root / "workspace.json"
-    founder(
-        "workspace", "new", "--name", "study", "--quorum", min(2, len(made.members)), "--ledger", "http://127.0.0.1:8545",
-        "--finality", founder("consortium", "status", founder.network)["finality"],
-        "--store", founder.root / "store", "--lifecycle", "source", "--member", f"{founder.name}:{roles[0]}",
-        *(word for one in named for word in ("--member", one)),
-    )  # fmt: skip
-    founder("workspace", "file", "-o", file)
-    made.until(lambda: all(_joins(member, file) for member in made.members[1:]), "the others join")
-
-
-def _make_keys(member: Member) -> None:
-    member("id", "new", member.name)
-    member("id", "export", member.name, "-o", member.root / f"{member.name}.json")
-    member("consortium", "keys", member.name, "--into", member.network)
-
-
-def _joins(member: Member, file: Path) -> bool:
-    return (member.work / ".proml").exists() or member.ask("init", "--workspace", file).returncode == 0
-
-
-def _write_plan(made: Consortium) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    seats = [f'\n[participants.{m.name}]\nhost = "{made.fabric.address(m.machine)}"\n' for m in made]
-    head = f'name = "study"\nengine = "geth-clique"\nchain_id = 7071\nperiod_s = {PERIOD_S}\ngenesis_time = {now}\n'
-    (made.members[0].root / "study.toml").write_text(head + "".join(seats))

@@ -8,12 +8,13 @@ from __future__ import annotations
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable, Sequence
 
     from tests.network.participants import Consortium, Member
 
@@ -66,41 +67,92 @@ def test_a_minority_that_was_cut_off_keeps_what_it_recorded(study: Consortium) -
 
 
 def test_two_halves_stop_and_agree_when_they_are_joined(study: Consortium) -> None:
-    halves = (study["clinic"], study["auditor"])
+    turns = in_turn(study)
+    halves = (turns[0], turns[1])
     for member in halves:
         member.write(f"half-of-{member.name}", member.name)
     with ThreadPoolExecutor() as pool:
-        study.fabric.part([0, 1], [2, 3])
+        # Whose turns are beside each other are apart, so that one half's branch is heavier.
+        part(study, turns[::2], turns[1::2])
         try:
             waiting = [pool.submit(member, "sync") for member in halves]
             time.sleep(PARTED_S)
             before = [member.newest() for member in study]
             time.sleep(3)
             assert [member.newest() for member in study] == before, "half of the validators made blocks"
-            study.until(lambda: all(standing_s(member) > 20 for member in study), "owners are told that no blocks come")
+            study.until(lambda: stand(study), "owners are told that no blocks come")
         finally:
             study.fabric.join()
         for one in waiting:
             one.result()
     study.until(study.agree, "one chain again")
-    assert [standing_s(member) for member in study] == [0] * 4
+    assert [how(member)["standing_s"] for member in study] == [0] * 4
     study.check()
 
 
-def standing_s(member: Member) -> int:
-    return int(member("consortium", "status", member.network)["standing_s"])
-
-
-def test_clients_that_are_sent_back_take_the_others_branch(study: Consortium) -> None:
-    """What the how-to tells owners to do when two branches of equal weight stand against each other."""
-    study.at_once(lambda member: member.write(f"before-the-tie-{member.name}", member.name))
-    study.at_once(lambda member: member("sync"))
-    for member in (study["lab"], study["auditor"]):
-        member.rpc("debug_setHead", hex(member.newest() - 4))
-        member.restart()
-    study.grows()
+def test_two_branches_of_equal_weight_are_ended_by_owners_who_step_back(study: Consortium) -> None:
+    study["lab"]("consortium", "step-back", study["lab"].network, code=6)
+    for member in study:
+        member.write(f"before-the-tie-{member.name}", member.name)
+    with ThreadPoolExecutor() as pool:
+        try:
+            waiting, long = part_into_equals(study, lambda: [pool.submit(member.ask, "sync") for member in study])
+            for member in long:
+                member.restart()  # or it would hear of the others' block, which was on its way for as long
+        finally:
+            study.fabric.join()
+        study.until(lambda: all(how(member)["peers"] == 3 for member in study), "all reach each other")
+        study.until(lambda: stand(study), "no blocks come")
+        assert not study.agree()
+        for member in long:
+            done = member("consortium", "step-back", member.network)
+            assert done["to_block"] == max(0, done["from_block"] - 8)
+        study.grows()
+        for one in waiting:
+            assert one.result().returncode in {0, 5}, one.result().stderr  # 5: its client was started anew meanwhile
     study.until(study.agree, "one chain again")
     study.check()
+
+
+def part_into_equals(study: Consortium, begin: Callable[[], Any]) -> tuple[Any, Sequence[Member]]:
+    """Parts the network so that two branches of equal weight come; returns what was begun, and who has the longer one.
+
+    A block in its turn weighs 2, another 1 (EIP-225), and of four each may seal one of three blocks. After blocks in
+    turn, those whose turn is next and last seal one block, of 2, and the two in between two, of 1 each.
+    """
+    turns = in_turn(study)
+    for _ in range(8):
+        newest = turns[0].newest()
+        while (now := turns[0].newest()) == newest:
+            time.sleep(0.02)
+        next_, after, before, last = (turns[(now + ahead) % 4] for ahead in (1, 2, 3, 4))
+        part(study, [next_, last], [after, before])
+        begun = begin()
+        time.sleep(PARTED_S)
+        short, long = (one.rpc("eth_getBlockByNumber", "latest", False) for one in (next_, after))  # noqa: FBT003
+        if short["totalDifficulty"] == long["totalDifficulty"] and short["hash"] != long["hash"]:
+            return begun, [after, before]
+        study.fabric.join()
+        study.until(study.agree, "one chain again")
+        study.grows()
+    pytest.fail("no two branches of equal weight came")
+
+
+def part(study: Consortium, *groups: Sequence[Member]) -> None:
+    study.fabric.part(*([member.machine for member in group] for group in groups))
+
+
+def in_turn(study: Consortium) -> list[Member]:
+    """Returns the members in the order in which their clients seal: block n is the one's at n modulo four."""
+    return [study[name] for name in how(study["clinic"])["validators"].values()]
+
+
+def stand(study: Consortium) -> bool:
+    return all(how(member)["standing_s"] > 20 for member in study)
+
+
+def how(member: Member) -> Any:
+    return member("consortium", "status", member.network)
 
 
 def test_all_clients_killed_at_once_lose_nothing(study: Consortium) -> None:

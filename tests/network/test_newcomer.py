@@ -7,8 +7,9 @@ import functools
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.network.founding import make_keys, write_folder
 from tests.network.newcomer import admit, announce
-from tests.network.participants import Member, _make_keys
+from tests.network.participants import Member
 
 if TYPE_CHECKING:
     from tests.network.participants import Consortium
@@ -19,9 +20,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 def test_a_newcomer_follows_is_given_coins_records_and_is_voted_in(study: Consortium) -> None:
     clinic = study["clinic"]
     newcomer = dataclasses.replace(clinic, name="hospital", machine=len(study.members), written=[])
-    _make_keys(newcomer)
+    make_keys(newcomer, study.engine)
     announce(newcomer)
-    fingerprints = study.at_once(_write_folder, [*study, newcomer])
+    fingerprints = study.at_once(write_folder, [*study, newcomer])
     assert len(set(fingerprints)) == 1, "the genesis block is another one"
     study.at_once(Member.restart)  # clients let in whom the plan names
     newcomer.start()
@@ -37,11 +38,6 @@ def test_a_newcomer_follows_is_given_coins_records_and_is_voted_in(study: Consor
         newcomer("consortium", "stop", newcomer.network)
     study.grows()
     study.check()
-
-
-def _write_folder(member: Member) -> str:
-    document = member("consortium", "new", member.root / "study.toml", "--only", member.name)
-    return str(document["genesis_sha256"])
 
 
 def _vote(command: str, voter: Member) -> None:

@@ -38,6 +38,9 @@ _FOLDER = click.Path(path_type=Path)
         "stop": Lazy(f"{_HERE}:stop", "Stop this participant's client."),
         "add-validator": Lazy(f"{_HERE}:add_validator", "Vote that a participant may seal blocks."),
         "remove-validator": Lazy(f"{_HERE}:remove_validator", "Vote that a participant may seal no more blocks."),
+        "step-back": Lazy(
+            f"{_HERE}:step_back", "Leave this client's branch for that of the others, when no block comes."
+        ),
         "fund": Lazy("proml.cli.fund:fund", "Give accounts coins, to pay for their transactions."),
     },
     examples="""
@@ -226,6 +229,29 @@ def add_validator(session: Session, who: str, where: Path) -> None:
 def remove_validator(session: Session, who: str, where: Path) -> None:
     """Vote that a participant (name or address) may seal no more blocks."""
     _vote(session, who, where, admit=False)
+
+
+@command("step-back", examples="proml consortium step-back clinic")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+def step_back(session: Session, where: Path) -> None:
+    """Leave this client's branch for that of the others, when two of equal weight stand against each other.
+
+    The owners agree whose branch goes on; each of the others does this. Only a client that stands is sent back, by a
+    few blocks, and started again. Nothing is lost: what was only in the branch that it leaves is handed in again.
+    """
+    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network = read_network(where)
+    before, number = client.step_back(network)
+    document = {**_network_document(network), "from_block": before.block_number, "to_block": number,
+                "pid": client.running(network)}  # fmt: skip
+    name = output.colour(network.participant, "name")
+    lines = [
+        f"sent the client of {name} back from block {before.block_number} to {number}, and started it again",
+        "Next: see that blocks come: `proml consortium status`",
+    ]
+    session.answer(document, lines)
 
 
 def _vote(session: Session, who: str, where: Path, *, admit: bool) -> None:

@@ -14,6 +14,7 @@ from proml.consortium.engines import Ask, Usual, allocations, need_addresses, pe
 from proml.consortium.keys import address_of
 from proml.core.finality import Finality
 from proml.core.words import address_bytes, parse_address
+from proml.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ class BesuQbft(Usual):
     image = "hyperledger/besu:latest"
     in_image: Mapping[str, str] = {"PROML_BESU": "besu"}
     when_standing = "Two thirds of the validators or fewer may be up and reach each other."
+    no_branches = "with Besu's QBFT every block is final at once: there is no other branch to go over to."
 
     def finality(self, plan: Plan) -> Finality:  # noqa: ARG002 - the port's signature
         """Returns ``immediate``: a block has the seals of two thirds before anybody sees it."""
@@ -77,6 +79,10 @@ class BesuQbft(Usual):
     def votes_needed(self, validators: int) -> int:
         """Returns more than half of the validators."""
         return validators // 2 + 1
+
+    def step_back(self, ask: Ask, number: int) -> None:  # noqa: ARG002 - the port's signature
+        """Refuses: see ``no_branches``."""
+        raise UsageError(self.no_branches)
 
     def _genesis(self, plan: Plan) -> dict[str, object]:
         return {

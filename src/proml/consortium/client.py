@@ -270,6 +270,49 @@ def vote(network: Network, who: str, *, admit: bool) -> ClientStatus:
     return status(network)
 
 
+def step_back(network: Network) -> tuple[ClientStatus, int]:
+    """Sends a client that stands back to before its branch began, and starts it again: it takes the others' branch.
+
+    Two branches of equal weight end Clique (EIP-3436): no client leaves its own, and neither has enough validators. A
+    branch then has at most one block of each validator on top of what all have, so that twice as many are enough.
+    Nothing is lost: the blocks that all have come again from the others, and what was only in the branch that is left
+    is handed in again by whoever recorded it.
+
+    Returns:
+        How it was before, and the number of the block that it was sent back to.
+
+    Raises:
+        UsageError: With this engine there are no branches.
+        ConflictError: Blocks come, so there is nothing to leave.
+        UnreachableError: The client does not answer, or reaches no other.
+    """
+    engine = engine_of(network.engine)
+    if engine.no_branches:
+        raise UsageError(engine.no_branches, hint="See how the clients are: `proml consortium status`.")
+    before = status(network)
+    if before.validators is None:
+        raise UnreachableError(
+            f"the client of {network.participant} does not answer.", hint="Start it: `proml consortium start`."
+        )
+    if not before.standing_s:
+        raise ConflictError(
+            f"the client of {network.participant} has had a block {int(time.time()) - before.block_time} s ago: it "
+            "does not stand, and was not sent back.",
+            hint="Wait for `proml consortium status` to warn that no block comes.",
+        )
+    if not before.peers:
+        raise UnreachableError(
+            f"the client of {network.participant} reaches no other client, from which it would take a branch.",
+            hint="See to the connection first; blocks may then come by themselves.",
+        )
+    number = max(0, before.block_number - 2 * len(before.validators))
+    with _admin(network, engine) as ask:
+        engine.step_back(ask, number)
+    stop(network)
+    start(network)
+    return before, number
+
+
 def _address(who: str, network: Network) -> str:
     if who.startswith("0x"):
         return parse_address(who)

@@ -55,6 +55,7 @@ class Engine(Protocol):
         no_votes: Why validators are not voted on; empty if they are.
         instead: What to do instead.
         when_standing: What may be wrong, for people, when no block comes; empty if none has to without transactions.
+        no_branches: Why clients never hold branches of which one has to be left; empty if they can.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Engine(Protocol):
     no_votes: str
     instead: str
     when_standing: str
+    no_branches: str
 
     def finality(self, plan: Plan) -> Finality:
         """Returns when the network's blocks are final."""
@@ -120,10 +122,15 @@ class Engine(Protocol):
         """Returns how many validators must vote alike."""
         ...
 
+    def step_back(self, ask: Ask, number: int) -> None:
+        """Makes this block the client's newest; it forgets what came on top. Refuses: see ``no_branches``."""
+        ...
+
 
 class Usual:
     """What engines have in common whose chain is there as soon as the clients run, and whose validators vote."""
 
+    no_branches = ""
     next_step = ""
     no_votes = ""
     instead = ""

@@ -40,7 +40,8 @@ class GethClique(Usual):
     image = "ethereum/client-go:v1.13.15"
     when_standing = (
         "Half of the validators or fewer may be up and reach each other; or all do, and hold two branches of equal "
-        "weight: see `Two branches of equal weight` in docs/how-to/run-a-consortium.md."
+        "weight, which `proml consortium step-back` ends: see `Two branches of equal weight` in "
+        "docs/how-to/run-a-consortium.md."
     )
     in_image: Mapping[str, str] = {"PROML_GETH": "geth"}
 
@@ -85,6 +86,10 @@ class GethClique(Usual):
     def votes_needed(self, validators: int) -> int:
         """Returns a majority of the validators."""
         return validators // 2 + 1
+
+    def step_back(self, ask: Ask, number: int) -> None:
+        """Asks ``debug_setHead``."""
+        ask("debug_setHead", hex(number))
 
 
 def _genesis(plan: Plan) -> dict[str, object]:

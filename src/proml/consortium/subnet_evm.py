@@ -54,6 +54,7 @@ class SubnetEvm:
         "docs/how-to/run-a-consortium.md for the rest."
     )
     when_standing = ""
+    no_branches = "with Subnet-EVM every block is final at once: there is no other branch to go over to."
 
     def finality(self, plan: Plan) -> Finality:  # noqa: ARG002 - the port's signature
         """Returns ``immediate``: nobody is shown a block before it is accepted."""
@@ -121,6 +122,10 @@ class SubnetEvm:
     def votes_needed(self, validators: int) -> int:
         """Returns how many founders can change the validators, by Avalanche's own tools."""
         return founding.majority(validators)
+
+    def step_back(self, ask: Ask, number: int) -> None:  # noqa: ARG002 - as above
+        """Refuses: see ``no_branches``."""
+        raise UsageError(self.no_branches)
 
     def found(self, ask: Ask) -> Sequence[str]:
         """Hands in the founding transactions that are not there yet; returns what those do."""

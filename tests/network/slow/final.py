@@ -14,20 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import pytest
-from tests.network import participants
 from tests.network.fabric import machines
-from tests.network.participants import NAMES, PERIOD_S, Consortium, Member
+from tests.network.founding import found
+from tests.network.participants import NAMES, Consortium, Member, wanted_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ENGINE = "subnet-evm"
-_ROOT = Path(__file__).parents[3]
 # Asks one question of a client, on its machine: the address, and the request.
 _ASK = """
 import sys, urllib.request
@@ -38,18 +34,7 @@ print(urllib.request.urlopen(request, timeout=10).read().decode())
 
 def wanted_avalanchego() -> Path:
     """Returns the program of `make subnet-evm`, or skips the test where it is missing; in CI that is a failure."""
-    built = sorted((_ROOT / ".engines").glob("avalanchego-*/avalanchego"))
-    chosen = os.environ.get("PROML_AVALANCHEGO")
-    program = Path(chosen) if chosen else built[-1] if built else None
-    missing = program is None and "avalanchego is missing: `make subnet-evm` builds it"
-    missing = missing or (os.geteuid() != 0 and "network namespaces need root")
-    missing = missing or (shutil.which("ip") is None and "network namespaces need iproute2")
-    if missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    assert program is not None
-    return program
+    return wanted_program("avalanchego-*/avalanchego", "PROML_AVALANCHEGO", "subnet-evm")
 
 
 class FinalMember(Member):
@@ -100,6 +85,14 @@ def _program(pid: int) -> str:
 class FinalConsortium(Consortium):
     """All of them."""
 
+    engine = "subnet-evm"
+
+    def begins(self) -> None:
+        """Founds the chain, and waits until every client offers it."""
+        founder = self.members[0]
+        founder("consortium", "create-chain", founder.network)
+        self.answers()
+
     def __getitem__(self, name: str) -> FinalMember:
         return cast("FinalMember", super().__getitem__(name))
 
@@ -123,7 +116,7 @@ def final_consortium(program: Path) -> Iterator[FinalConsortium]:
             members = tuple(FinalMember(name, number, fabric, root, program) for number, name in enumerate(NAMES))
             made = FinalConsortium(fabric, members)
             try:
-                _found(made)
+                found(made)
                 yield made
             finally:
                 _end(fabric.size, root, program, made)
@@ -137,46 +130,3 @@ def _end(size: int, root: Path, program: Path, made: FinalConsortium) -> None:
         for pid in left._processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _found(made: FinalConsortium) -> None:
-    """Keys, plan, clients, chain, workspace: as docs/how-to/run-a-consortium.md tells it."""
-    founder = made.members[0]
-    made.at_once(make_keys)
-    _write_plan(made)
-    fingerprints = made.at_once(write_folder)
-    assert len(set(fingerprints)) == 1
-    made.at_once(Member.start)
-    founder("consortium", "create-chain", founder.network)
-    made.answers()
-    roles = ("admin+contributor", "admin+contributor+reviewer", "admin+contributor", "admin+contributor+auditor")
-    named = [f"{m.name}:{r}:{m.root / m.name}.json" for m, r in zip(made.members[1:], roles[1:], strict=True)]
-    status = founder("consortium", "status", founder.network)
-    founder(
-        "workspace", "new", "--name", "study", "--quorum", 2, "--ledger", status["ledger"],
-        "--finality", status["finality"], "--store", founder.root / "store", "--lifecycle", "source",
-        "--member", f"{founder.name}:{roles[0]}", *(word for one in named for word in ("--member", one)),
-    )  # fmt: skip
-    file = founder.root / "workspace.json"
-    founder("workspace", "file", "-o", file)
-    made.until(lambda: all(participants._joins(member, file) for member in made.members[1:]), "the others join")
-
-
-def make_keys(member: Member) -> None:
-    """Makes identity and keys, and hands out the public halves."""
-    member("id", "new", member.name)
-    member("id", "export", member.name, "-o", member.root / f"{member.name}.json")
-    member("consortium", "keys", member.name, "--into", member.network, "--engine", ENGINE)
-
-
-def write_folder(member: Member) -> str:
-    """Writes a participant's folder from the plan; returns the fingerprint of the genesis."""
-    document = member("consortium", "new", member.root / "study.toml", "--only", member.name)
-    return str(document["genesis_sha256"])
-
-
-def _write_plan(made: FinalConsortium) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    seats = [f'\n[participants.{m.name}]\nhost = "{made.fabric.address(m.machine)}"\n' for m in made]
-    head = f'name = "study"\nengine = "{ENGINE}"\nchain_id = 7071\nperiod_s = {PERIOD_S}\ngenesis_time = {now}\n'
-    (made.members[0].root / "study.toml").write_text(head + "".join(seats))

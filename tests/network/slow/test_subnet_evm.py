@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.network import story
+from tests.network.founding import make_keys, write_folder
 from tests.network.newcomer import admit, announce
 from tests.network.participants import Member
 from tests.network.slow.final import (
     FinalConsortium,
     FinalMember,
     final_consortium,
-    make_keys,
     wanted_avalanchego,
-    write_folder,
 )
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def test_all_clients_killed_at_once_lose_nothing(study: FinalConsortium) -> None
 def test_a_newcomer_follows_the_chain_is_given_coins_and_records(study: FinalConsortium) -> None:
     root, clinic = study.members[0].root, study["clinic"]
     newcomer = FinalMember("hospital", len(study.members), study.fabric, root, clinic.geth)
-    make_keys(newcomer)
+    make_keys(newcomer, study.engine)
     announce(newcomer)
     fingerprints = {write_folder(member) for member in (*study, newcomer)}
     assert len(fingerprints) == 1

@@ -1,0 +1,50 @@
+"""When a client is not sent back; that it is, and what comes of it, is tried on real clients in tests/network."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proml.consortium import client
+from proml.consortium.client import ClientStatus
+from proml.consortium.folder import write_folder
+from proml.errors import ConflictError, ProMLError, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proml.consortium.plan import Plan
+
+STANDS = ClientStatus(pid=1, block_number=72, standing_s=30, peers=3, validators={"0x1": "lab", "0x2": "clinic"})
+
+
+def test_where_blocks_are_final_at_once_there_is_nothing_to_leave(plan: Plan, folder: Path) -> None:
+    network = write_folder(dataclasses.replace(plan, engine="besu-qbft"), "lab", folder / "lab")
+    for engine in ("besu-qbft", "subnet-evm"):
+        with pytest.raises(UsageError, match="final at once"):
+            client.step_back(dataclasses.replace(network, engine=engine))
+
+
+def test_a_client_that_does_not_run_is_not_sent_back(plan: Plan, folder: Path) -> None:
+    with pytest.raises(UnreachableError, match="does not answer") as caught:
+        client.step_back(write_folder(plan, "lab", folder / "lab"))
+    assert "consortium start" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "said"),
+    [
+        (dataclasses.replace(STANDS, standing_s=0, block_time=int(time.time())), ConflictError, "it does not stand"),
+        (dataclasses.replace(STANDS, peers=0), UnreachableError, "reaches no other client"),
+    ],
+)
+def test_a_client_that_has_blocks_or_nobody_to_take_them_from_is_left_alone(
+    plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, found: ClientStatus, error: type[ProMLError], said: str
+) -> None:
+    network = write_folder(plan, "lab", folder / "lab")
+    monkeypatch.setattr(client, "status", lambda _: found)
+    with pytest.raises(error, match=said):
+        client.step_back(network)
