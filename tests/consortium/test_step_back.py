@@ -35,16 +35,21 @@ def test_a_client_that_does_not_run_is_not_sent_back(plan: Plan, folder: Path) -
 
 
 @pytest.mark.parametrize(
-    ("found", "error", "said"),
+    ("found", "refused"),
     [
-        (dataclasses.replace(STANDS, standing_s=0, block_time=int(time.time())), ConflictError, "it does not stand"),
-        (dataclasses.replace(STANDS, peers=0), UnreachableError, "reaches no other client"),
+        (dataclasses.replace(STANDS, standing_s=0, block_time=int(time.time())), (ConflictError, "does not stand")),
+        (dataclasses.replace(STANDS, peers=0), (UnreachableError, "reaches no other")),
     ],
 )
 def test_a_client_that_has_blocks_or_nobody_to_take_them_from_is_left_alone(
-    plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, found: ClientStatus, error: type[ProMLError], said: str
+    plan: Plan,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    found: ClientStatus,
+    refused: tuple[type[ProMLError], str],
 ) -> None:
     network = write_folder(plan, "lab", folder / "lab")
     monkeypatch.setattr(client, "status", lambda _: found)
+    error, said = refused
     with pytest.raises(error, match=said):
         client.step_back(network)
