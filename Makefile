@@ -15,7 +15,7 @@ AVALANCHEGO_VERSION := 1.14.0
 
 export PROML_ENGINES := $(CURDIR)/.engines
 
-.PHONY: help demo test test-python test-network test-network-slow test-integrations test-stores test-ipfs test-frameworks test-torch test-interpreters test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
+.PHONY: help demo test test-python test-network test-network-slow test-integrations test-stores test-ipfs test-frameworks test-torch test-interpreters test-solidity test-contracts symbolic slither check peers bench contracts fuzz mutants engines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -147,12 +147,9 @@ eas:  ## the built contracts of the Ethereum Attestation Service, which `make be
 demo: $(VENV)/.demo  ## the whole story, on real data, on this machine
 	@$(BIN)/proml demo --into demo-out
 
-test: $(VENV)/.dev engines eas  ## every test; names what had to be left out
+test: $(VENV)/.dev engines eas solc  ## every test; names what had to be left out
 	@rm -f .cache/left-out
-	@$(MAKE) --no-print-directory test-contracts
-	@$(MAKE) --no-print-directory slither
-	@$(MAKE) --no-print-directory symbolic
-	@$(MAKE) --no-print-directory test-interpreters
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-solidity test-interpreters
 	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-network test-integrations
 	@tools/left-out report
@@ -191,6 +188,17 @@ test-interpreters: $(VENV)/.dev  ## the quick Python tests on every other interp
 	@set -e; set -- $$(tools/interpreters others $(BIN)/python); \
 	while [ $$# -gt 1 ]; do tools/test-with "$$1" tests/capture tests/core tests/ports; shift; done; \
 	[ $$# -eq 0 ] || tools/test-with "$$1"
+
+.PHONY: solc
+solc:  ## the contracts' compiler and what runs their tests, into contracts/node_modules
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made; \
+	else tools/left-out contracts "npm is not installed"; fi
+
+# The compiler works on one core for minutes; the quick Python tests go beside it.
+test-solidity:  ## everything about the contracts: their tests, Slither, and the proofs
+	@$(MAKE) --no-print-directory test-contracts
+	@$(MAKE) --no-print-directory slither
+	@$(MAKE) --no-print-directory symbolic
 
 test-contracts:  ## the contracts' own tests
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.made && \
