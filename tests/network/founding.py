@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def write_folder(member: Member) -> str:
 
 
 def _write_plan(made: Consortium) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    begins = datetime.now(UTC) + timedelta(seconds=made.starts_s)
+    time = begins.isoformat(timespec="seconds").replace("+00:00", "Z")
     seats = [f'\n[participants.{m.name}]\nhost = "{made.fabric.address(m.machine)}"\n' for m in made]
-    head = f'name = "study"\nengine = "{made.engine}"\nchain_id = 7071\nperiod_s = {PERIOD_S}\ngenesis_time = {now}\n'
+    head = f'name = "study"\nengine = "{made.engine}"\nchain_id = 7071\nperiod_s = {PERIOD_S}\ngenesis_time = {time}\n'
     (made.members[0].root / "study.toml").write_text(head + "".join(seats))
 
 

@@ -232,6 +232,8 @@ class Consortium:
     """All of them."""
 
     engine: ClassVar[str] = "geth-clique"
+    starts_s: ClassVar[int] = 12
+    """By when all clients run, so that the first block is made by validators that have met."""
 
     fabric: Fabric
     members: tuple[Member, ...]

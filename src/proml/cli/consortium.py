@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _HERE = "proml.cli.consortium"
 _MOST_TRIAL = 20
+_STARTS_S = 3
+"""How long starting a client by hand takes, about."""
 _FOLDER = click.Path(path_type=Path)
 
 
@@ -134,6 +137,7 @@ def new(  # one option each
     networks = [write_folder(read, name, where / name) for name in names]
     document = {
         "name": read.name, "engine": read.engine, "chain_id": read.chain_id, "genesis_sha256": networks[0].genesis,
+        "genesis_time": read.genesis_time,
         "finality": networks[0].finality, "participants": [_network_document(network) for network in networks],
     }  # fmt: skip
     lines = [
@@ -149,6 +153,8 @@ def new(  # one option each
         ),
         "Next: compare the genesis with the others; proml consortium start FOLDER",
     ]  # fmt: skip
+    if (begins_s := read.genesis_time - time.time()) > 0:
+        lines.append(f"No block comes for another {math.ceil(begins_s)} s: start all clients by then.")
     session.answer(document, lines)
 
 
@@ -347,7 +353,7 @@ def _accounts(given: Sequence[str]) -> tuple[str, ...]:
 def _write_trial(into: Path, count: int, period_s: int, accounts: tuple[str, ...]) -> Path:
     """Writes the plan of a network on this machine with everybody's keys; returns its path."""
     import secrets  # noqa: PLC0415 - only here
-    from datetime import UTC, datetime  # noqa: PLC0415 - as above
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - as above
 
     from proml.config import make_private_folder, write_atomically  # noqa: PLC0415 - as above
     from proml.consortium.keys import make_keys  # noqa: PLC0415 - as above
@@ -368,7 +374,9 @@ def _write_trial(into: Path, count: int, period_s: int, accounts: tuple[str, ...
         make_keys(into / name, name, accounts if position == 0 else ())
     whole = {
         "name": "trial", "engine": "geth-clique", "chain_id": 100_000 + secrets.randbelow(900_000),
-        "period_s": period_s, "genesis_time": datetime.now(UTC),
+        "period_s": period_s,
+        # Validators that make first blocks of their own, before they have met, may never agree on one.
+        "genesis_time": datetime.now(UTC) + timedelta(seconds=_STARTS_S * (count + 1) if count > 1 else 0),
     }  # fmt: skip
     write_atomically(path, plan_text(whole, fields).encode(), mode=0o644)
     return path

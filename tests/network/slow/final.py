@@ -86,6 +86,7 @@ class FinalConsortium(Consortium):
     """All of them."""
 
     engine = "subnet-evm"
+    starts_s = 0
 
     def begins(self) -> None:
         """Founds the chain, and waits until every client offers it."""
