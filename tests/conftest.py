@@ -1,8 +1,9 @@
-"""A workspace that was built once and is copied for each test."""
+"""A workspace that was built once and is copied for each test; and the signals as tests expect them."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,12 @@ with contextlib.suppress(ModuleNotFoundError):  # the environments of frameworks
     # How long an example takes depends on what else the machine does: speed belongs in bench/.
     settings.register_profile("proml", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("proml")
+
+# Under nohup, or in the background of a shell, these are ignored, and so they are in whatever the tests start. A
+# handler that does nothing keeps the tests as they are; what they start has the signals as a terminal gives them.
+for _number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
