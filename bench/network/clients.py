@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 _STARTS_S = 60.0
+_BEGINS_S = 12
+"""When the first block may come: clients that have not met by then each seal one, and the chain may stand from it."""
 
 
 class ChainStandsError(Exception):
@@ -131,7 +133,7 @@ def _write(clients: Clients, accounts: Sequence[str], late: int) -> None:
             seats[name]["founder"] = False
         clients.urls.append(f"http://127.0.0.1:{seats[name]['rpc_port']}")
     plan = {"name": "bench", "engine": "geth-clique", "chain_id": CHAIN_ID, "period_s": clients.period_s,
-            "genesis_time": datetime.now(UTC)}  # fmt: skip
+            "genesis_time": datetime.now(UTC) + timedelta(seconds=_BEGINS_S)}  # fmt: skip
     (clients.root / "plan.toml").write_text(plan_text(plan, seats))
     clients.proml("consortium", "new", clients.root / "plan.toml")
 

@@ -24,17 +24,17 @@ class Question:
     """One call of a method of the ledger port.
 
     Attributes:
-        method: Its name.
+        method: Its name; ``view`` is a ``call`` that changes nothing and whose answer is the same whoever asks.
         arguments: Its positional arguments.
     """
 
-    method: Literal["block", "call", "estimate_gas", "receipt", "send"]
+    method: Literal["block", "call", "estimate_gas", "receipt", "send", "view"]
     arguments: tuple[object, ...]
 
     def ask(self, ledger: Ledger) -> object:
         """Returns the method's result, or the error that it raised."""
         try:
-            return getattr(ledger, self.method)(*self.arguments)
+            return getattr(ledger, "call" if self.method == "view" else self.method)(*self.arguments)
         except ProMLError as error:
             return error
 
@@ -44,9 +44,12 @@ def one_by_one(ledger: Ledger, questions: Iterable[Question]) -> list[object]:
     return [question.ask(ledger) for question in questions]
 
 
-def calls(ledger: Ledger, to: str, data: Iterable[bytes]) -> list[bytes | ProMLError]:
-    """Returns what :meth:`~proml.ports.Ledger.call` returns for each, or the error that it raises."""
-    return _ask(ledger, [Question("call", (to, one)) for one in data])
+def views(ledger: Ledger, to: str, data: Iterable[bytes]) -> list[bytes | ProMLError]:
+    """Returns what :meth:`~proml.ports.Ledger.call` returns for each view, or the error that it raises.
+
+    Only for functions that change nothing and do not look at who calls.
+    """
+    return _ask(ledger, [Question("view", (to, one)) for one in data])
 
 
 def tries(ledger: Ledger, sender: str, to: str, data: Iterable[bytes], gas: int) -> list[bytes | ProMLError]:

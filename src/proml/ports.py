@@ -336,6 +336,14 @@ class Store(Protocol):
         ...
 
 
+class LocalStore(Store, Protocol):
+    """A store on this machine, which may also have copies of what others have."""
+
+    def keep_all(self, documents: Sequence[bytes]) -> None:
+        """Keeps copies of what can be had elsewhere: whole, but they may be lost when the power fails."""
+        ...
+
+
 # --------------------------------------------------------------------------------------------------------- outbox
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from proml.index.follow import Progress
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
-    from proml.ports import Clock, Evidence, IssuedMessages, Ledger, Node, Outbox, Signer, Store
+    from proml.ports import Clock, Evidence, IssuedMessages, Ledger, LocalStore, Node, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
     from proml.submit.deliver import Channel, Wait
@@ -175,7 +175,7 @@ class Participant:
         return IssuedFile(self.folder.messages_file)
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> LocalStore:
         """The local store; what it does not have is read from the workspace's stores."""
         from proml.adapters.store_folder import FolderStore  # noqa: PLC0415 - as above
         from proml.adapters.store_many import LayeredStore  # noqa: PLC0415 - as above

@@ -16,6 +16,7 @@ from tests.adapters.lying_node import GENESIS, LyingNode, Raw, Refusal, block, r
 
 from proml.adapters.clock import ManualClock
 from proml.adapters.jsonrpc import JsonRpcLedger
+from proml.adapters.jsonrpc.joined_views import program
 from proml.adapters.jsonrpc.transport import Limits, without_secrets
 from proml.asking import Question, receipts
 from proml.core.digest import keccak256
@@ -325,6 +326,67 @@ def test_a_question_that_is_not_answered_is_noticed(node: LyingNode, ledger: Jso
     node.batch = forget
     with pytest.raises(UnreachableError):
         ledger.together(QUESTIONS)
+
+
+VIEWS = [Question("view", (ADDRESS, bytes([value]))) for value in range(60)]
+
+
+def test_many_views_are_one_call(node: LyingNode) -> None:
+    answers = b"".join(
+        bytes(31) + (b"\x01" if value % 2 else b"\x00") + (1).to_bytes(32, "big") + bytes([value])
+        for value in range(60)
+    )
+    node.answers["eth_call"] = Refusal(3, "execution reverted", "0x" + answers.hex())
+    found = connect(node.url).together(VIEWS)
+    assert [one.data if isinstance(one, Reverted) else one for one in found] == [bytes([value]) for value in range(60)]
+    assert [isinstance(one, Reverted) for one in found] == [value % 2 == 0 for value in range(60)]
+    assert [method for method, _ in node.asked].count("eth_call") == 1
+
+
+def test_no_program_is_longer_than_a_client_takes(node: LyingNode) -> None:
+    wanted = [Question("view", (ADDRESS, value.to_bytes(36, "big"))) for value in range(2_500)]
+    without_calls = len(program(bytes(20), [b""]))
+    sizes: list[int] = []
+
+    def answer(call: dict[str, str], _: str) -> Refusal:
+        sizes.append(len(call["data"]) // 2 - 1)
+        answers = (bytes(31) + b"\x01" + bytes(32)) * ((sizes[-1] - without_calls) // 36)
+        return Refusal(3, "execution reverted", "0x" + answers.hex())
+
+    node.answers["eth_call"] = answer
+    assert list(connect(node.url).together(wanted)) == [b""] * 2_500
+    assert (len(sizes), max(sizes) <= 49_152) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "0x", "0x07", Refusal(3, "execution reverted", "0x1234"), Refusal(3, "execution reverted"),
+        Refusal(-32000, "out of gas"), Refusal(-32602, "expected a member to"),
+        Refusal(3, "execution reverted", "0x" + "00" * 31 + "01" + "ff" * 32), "0x" + "00" * 100_000,
+        Refusal(3, "execution reverted", "0x" + f"{1:064x}{2:064x}aabb" * 59 + f"{1:064x}{9:064x}aa"),
+    ],
+    ids=["nothing", "a result", "too short", "no data", "gas", "no creations", "a huge size", "too large", "cut off"],
+)  # fmt: skip
+def test_views_are_asked_one_by_one_where_they_cannot_be_joined(
+    node: LyingNode, ledger: JsonRpcLedger, answer: object
+) -> None:
+    node.answers["eth_call"] = lambda call, _: "0x07" if "to" in call else answer
+    for _ in range(2):
+        assert list(ledger.together(VIEWS)) == [b"\x07"] * 60
+    joined = [
+        one for method, parameters in node.asked if method == "eth_call" for one in parameters[:1] if "to" not in one
+    ]
+    assert len(joined) == 1
+
+
+def test_a_view_that_failed_without_a_word_is_asked_again_by_itself(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    # It may have failed for want of gas, of which the others took much.
+    answers = (bytes(31) + b"\x01" + (1).to_bytes(32, "big") + b"\x07") * 59 + bytes(64)
+    node.answers["eth_call"] = lambda call, _: (
+        "0x08" if "to" in call else Refusal(3, "execution reverted", "0x" + answers.hex())
+    )
+    assert list(ledger.together(VIEWS)) == [b"\x07"] * 59 + [b"\x08"]
 
 
 def receipt_of(digest: str, number: int) -> dict[str, Any]:

@@ -5,12 +5,14 @@ After each test all see the same heads, each record is there exactly once, and n
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.network.views import joined
 
 if TYPE_CHECKING:
     import subprocess
@@ -31,6 +33,11 @@ def test_four_organisations_record_at_once(study: Consortium) -> None:
 
     study.at_once(record)
     study.check()
+
+
+def test_a_client_answers_thousands_of_views_in_a_few_requests(study: Consortium) -> None:
+    contract = json.loads((study["lab"].root / "workspace.json").read_text())["contract"]
+    assert joined(study["lab"].socket, contract, 2_500) == 2_500
 
 
 def test_a_client_that_was_killed_costs_nobody_else_anything_and_its_owner_nothing_recorded(study: Consortium) -> None:

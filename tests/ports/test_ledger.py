@@ -19,7 +19,7 @@ from tests.ports.ledgers import (
     word,
 )
 
-from proml.asking import blocks, calls, estimates, receipts, send_all, tries
+from proml.asking import blocks, estimates, receipts, send_all, tries, views
 from proml.core.digest import keccak256
 from proml.errors import ConflictError, ProMLError, UsageError
 from proml.ports import Block, Fees, Ledger, Log, LogQuery, Receipt, Reverted
@@ -413,8 +413,8 @@ def test_another_contracts_logs_are_not_mixed_in(
 def test_questions_together_are_answered_as_they_are_one_by_one(ledger: Ledger, person: Person, probe: str) -> None:
     stored = person.transact(probe, store(1, 2))
     read, refuse = call_data("valueOf(bytes32)", 1), call_data("storeThenRefuse(bytes32)", 1)
-    assert calls(ledger, probe, [read]) == [word(2)]
-    (refused,) = calls(ledger, probe, [refuse])
+    assert views(ledger, probe, [read]) == [word(2)]
+    (refused,) = views(ledger, probe, [refuse])
     with pytest.raises(Reverted) as caught:
         ledger.call(probe, refuse)
     assert isinstance(refused, Reverted)
@@ -423,6 +423,31 @@ def test_questions_together_are_answered_as_they_are_one_by_one(ledger: Ledger, 
     assert gas == ledger.estimate_gas(person.address, probe, store(1, 3))
     assert isinstance(reverted, Reverted)
     assert receipts(ledger, [stored.transaction_hash, bytes(32)]) == [ledger.receipt(stored.transaction_hash), None]
+
+
+def outcome(answer: bytes | ProMLError) -> object:
+    """Returns what came back; of a revert its data, in a tuple."""
+    return (answer.data,) if isinstance(answer, Reverted) else answer
+
+
+def test_many_views_together_are_answered_as_they_are_one_by_one(ledger: Ledger, person: Person, probe: str) -> None:
+    for key in (3, 1_400):
+        person.transact(probe, store(key, key + 1))
+    read = [call_data("valueOf(bytes32)", key) for key in range(1_500)]
+    found = views(ledger, probe, [*read, read[3]])
+    assert found == [word(key + 1 if key in {3, 1_400} else 0) for key in [*range(1_500), 3]]
+    failing = [call_data(f"{name}()") for name in ("refuseInWords", "refuseSilently", "fail", "noSuchFunction")]
+    mixed = [*failing, call_data("count()"), call_data("surroundings()")] * 10
+    alone = [outcome(views(ledger, probe, [one])[0]) for one in mixed[:6]]
+    assert [len(one) if isinstance(one, bytes) else one for one in alone[1:]] == [(b"",), (b"",), (b"",), 32, 160]
+    block = ledger.newest().number
+    together = [outcome(one) for one in views(ledger, probe, mixed)]
+    if ledger.newest().number == block:
+        assert together == alone * 10
+
+
+def test_views_of_what_is_no_contract_are_empty(ledger: Ledger, person: Person) -> None:
+    assert views(ledger, person.address, [call_data("valueOf(bytes32)", key) for key in range(20)]) == [b""] * 20
 
 
 def test_many_receipts_together_are_those_of_their_transactions(ledger: Ledger, person: Person, probe: str) -> None:

@@ -294,7 +294,7 @@ def test_a_kept_copy_that_is_put_is_durable(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "fsync", sync)
     store = FolderStore(tmp_path / "store")
-    store.keep(b"record")
+    store.keep_all([b"record"])
     assert not synced
     digest = store.put(b"record")
     assert {placed(tmp_path, digest), placed(tmp_path, digest).parent} <= synced

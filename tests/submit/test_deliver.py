@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.submit.senders import Away, Proxy, Sender, SlowLedger, heads, history, registrations
 from tests.worlds import World, single
 
-from proml.adapters.store_folder import FolderStore
+from proml.adapters.store_folder import FolderStore, document_path
 from proml.core.calls import decode_view, encode_view
 from proml.core.digest import format_digest, sha256
 from proml.core.heads import inputs_commitment
@@ -27,7 +29,6 @@ from proml.submit.intents import Act, Vote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from proml.ports import Entry
 
@@ -296,6 +297,27 @@ def test_the_first_go_before_the_last_are_prepared(
     # Each has a record of its transition and one of its registration, both there before it goes.
     assert 8 <= ledger.records[0] <= 12  # those of the next four transitions are published meanwhile
     assert ledger.records[-1] == 20
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_record_made_on_the_way_is_on_disk_where_it_is_looked_for(
+    make_sender: Callable[..., Sender], world: World, name: str, monkeypatch: pytest.MonkeyPatch, *, is_shared: bool
+) -> None:
+    sender = make_sender(stores=(world.store,) if is_shared else ())
+    sender.submit(name, "one")
+    synced: set[Path] = set()
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    sender.deliver()
+    (record,) = registrations(world, name)
+    folders = {Path(store.root, document_path(record)).parent: store for store in (sender.store, world.store)}
+    assert [folder in synced for folder in folders] == [not is_shared, is_shared]
+    assert [store.has(record) for store in folders.values()] == [True, is_shared]
 
 
 def test_only_the_named_entry_goes_with_what_it_follows(sender: Sender, name: str) -> None:

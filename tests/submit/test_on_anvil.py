@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.ports.ledgers import Anvil, running_anvil, wanted_anvil
-from tests.submit.senders import Sender, history
+from tests.submit.senders import Proxy, Sender, history
 from tests.worlds import World, make_world
 
 from proml.adapters.jsonrpc import JsonRpcLedger
@@ -76,6 +76,41 @@ def test_what_follows_a_registration_goes_together_a_block_later(
     assert following[0] > first
     assert report.raise_for(other).block_number == report.raise_for(numbers[0]).block_number
     assert len(history(world, name)) == 3
+
+
+class Settling(Proxy):
+    """A chain whose blocks are final at once, which remembers for which transactions it was asked."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.receipts: list[bytes] = []
+        self.moved = False
+
+    def finalized(self) -> int:
+        return int(self.real.newest().number)
+
+    def receipt(self, transaction_hash: bytes) -> Any:
+        self.receipts.append(transaction_hash)
+        found = self.real.receipt(transaction_hash)
+        return replace(found, block_hash=bytes(32)) if self.moved and len(self.receipts) == 1 else found
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["stands", "moved"])
+def test_a_block_becomes_final_with_all_that_is_in_it(
+    make_sender: Callable[..., Sender], world: World, held_back: Anvil, name: str, *, moved: bool
+) -> None:
+    sender = make_sender()
+    mine_now_and_then(sender, held_back)
+    numbers = [sender.submit(f"{name}-{n}", "text") for n in range(6)]
+    sender.deliver()
+    blocks = {(sender.entry(n).block_number, sender.entry(n).block_hash) for n in numbers}
+    assert (len(blocks), {sender.entry(n).final for n in numbers}) == (1, {False})
+    sender.ledger = settling = Settling(world.ledger)
+    settling.moved = moved  # then each has to be asked for
+    sender.deliver(wait="final")
+    assert {(sender.entry(n).final, sender.entry(n).raw_transaction) for n in numbers} == {(True, b"")}
+    assert {(sender.entry(n).block_number, sender.entry(n).block_hash) for n in numbers} == blocks
+    assert len(settling.receipts) == (1 + len(numbers) if moved else 1)
 
 
 def test_a_transaction_that_the_pool_dropped_is_handed_in_again(

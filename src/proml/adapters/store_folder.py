@@ -110,16 +110,17 @@ class FolderStore:
             raise self._unusable(failure, "written") from failure
         return digests
 
-    def keep(self, data: bytes) -> None:
-        """Keeps a copy of what can be had elsewhere: whole, but it may be lost or damaged when the power fails.
+    def keep_all(self, documents: Sequence[bytes]) -> None:
+        """Keeps copies of what can be had elsewhere: whole, but they may be lost or damaged when the power fails.
 
         Raises:
-            ContentError: It is more than the store takes.
-            LocalStorageError: It cannot be written.
+            ContentError: One is more than the store takes; none was kept.
+            LocalStorageError: One cannot be written; others may be kept.
         """
-        check_size(len(data), self._max_bytes, "The document")
+        for data in documents:
+            check_size(len(data), self._max_bytes, "The document")
         try:
-            _write_all({self._path(sha256(data)): data}, durably=False)
+            _write_all({self._path(sha256(data)): data for data in documents}, durably=False)
         except OSError as failure:
             raise self._unusable(failure, "written") from failure
 

@@ -117,6 +117,10 @@ class LayeredStore:
         """Stores documents in the local store and returns their digests."""
         return self._local.put_all(documents)
 
+    def keep_all(self, documents: Sequence[bytes]) -> None:
+        """Keeps copies in the local store of what shared ones have."""
+        self._local.keep_all(documents)
+
     def get(self, digest: bytes) -> bytes:
         """Returns the bytes; raises as :meth:`CompositeStore.get`."""
         try:
@@ -124,7 +128,7 @@ class LayeredStore:
         except ProMLError:
             # Missing, or damaged: then the copy from a shared store replaces it.
             data = self._all.get(digest)
-        self._local.keep(data)
+        self._local.keep_all([data])
         return data
 
     def has(self, digest: bytes) -> bool:

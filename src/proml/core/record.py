@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, cast
 
 from proml.core import shape
-from proml.core.canonical import MAX_BYTES, canonical_json, parse_json
+from proml.core.canonical import JSON, MAX_BYTES, canonical_json, parse_json
 from proml.core.digest import sha256
 from proml.core.manifest import Manifest
 from proml.errors import InvalidRecord
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMA = "proml/record/v1"
+_WHAT = "the record"
 SALT_BYTES = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEEDED = {
@@ -77,10 +78,11 @@ def validate_record(value: object) -> Record:
     Raises:
         InvalidRecord: It is none; the message names the JSON path, what was expected and what was found.
     """
-    return parse_record(canonical_json(value))
+    data = canonical_json(value)
+    return _record(parse_json(data, _WHAT, max_bytes=MAX_BYTES), data, _WHAT)
 
 
-def parse_record(data: builtins.bytes, what: str = "the record") -> Record:
+def parse_record(data: builtins.bytes, what: str = _WHAT) -> Record:
     """Returns the record whose canonical JSON this is.
 
     Args:
@@ -91,6 +93,14 @@ def parse_record(data: builtins.bytes, what: str = "the record") -> Record:
         InvalidRecord: Malformed, too large, or not canonical.
     """
     value = parse_json(data, what, max_bytes=MAX_BYTES)
+    record = _record(value, data, what)
+    if canonical_json(value) != data:
+        raise InvalidRecord(f"Expected canonical JSON (RFC 8785) in {what}, found the same values written otherwise.")
+    return record
+
+
+def _record(value: JSON, data: builtins.bytes, what: str) -> Record:
+    """Returns the record of this value and encoding; raises InvalidRecord if the value is no record."""
     try:
         _RECORD(value, "$")
         fields = cast("dict[str, object]", value)
@@ -99,8 +109,6 @@ def parse_record(data: builtins.bytes, what: str = "the record") -> Record:
                 raise InvalidRecord(f"Expected a field '{name}' at $ of a {fields['type']} record, found none.")  # noqa: TRY301  # gets the same prefix
     except InvalidRecord as error:
         raise InvalidRecord(f"In {what}: {error.message}", hint=error.hint) from error
-    if canonical_json(value) != data:
-        raise InvalidRecord(f"Expected canonical JSON (RFC 8785) in {what}, found the same values written otherwise.")
     return Record(fields, data, sha256(data))
 
 

@@ -12,7 +12,7 @@ from proml.ports import Entry, Outbox
 from proml.submit.handing_over import GIVEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 Progress: TypeAlias = Callable[[int, int, Entry], None]
 """Called with the number of entries that are done, that of all to be sent, and the entry that just got done."""
@@ -34,11 +34,16 @@ class Book:
         self.entries = {entry.number: entry for entry in outbox.unsettled()}
         self.selected: set[int] = set(self.entries)
         self._done: set[int] = set()
+        self._transactions: dict[bytes, list[Entry]] | None = None
+        self.revision = 0
+        """Grows with every change of an entry."""
         self.progress: Progress | None = None
 
     def save(self, *entries: Entry) -> None:
         """Stores new versions of entries, all or none, then tells about those that got done."""
         self._outbox.update(entries)
+        self.revision += 1
+        self._transactions = None
         for entry in entries:
             self.entries[entry.number] = entry
             if entry.state in _DONE and entry.number in self.selected and entry.number not in self._done:
@@ -68,8 +73,13 @@ class Book:
             self._typed[number] = parse_intent(self.entries[number].intent)
         return self._typed[number]
 
-    def transactions(self) -> dict[bytes, list[Entry]]:
+    def transactions(self) -> Mapping[bytes, Sequence[Entry]]:
         """Returns the entries whose transaction was handed in and is not final, by its hash, in order of sending."""
+        if self._transactions is None:
+            self._transactions = self._find_transactions()
+        return self._transactions
+
+    def _find_transactions(self) -> dict[bytes, list[Entry]]:
         found: dict[bytes, list[Entry]] = {}
         mine = (e for e in self.entries.values() if GIVEN not in e.detail)
         waiting = [e for e in mine if e.state in ("sent", "confirmed") and not e.final]

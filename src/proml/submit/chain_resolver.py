@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-from proml.asking import calls
+from proml.asking import views
 from proml.core.calls import decode_view, encode_view
 from proml.core.canonical import parse_json
 from proml.core.digest import format_digest
@@ -77,7 +77,7 @@ class ChainResolver:
             with contextlib.suppress(InvalidName):
                 artefacts[self.artefact_id(name)] = None
         data = [encode_view("artefactOf", artefact) for artefact in artefacts]
-        self._foreseen = dict(zip(artefacts, calls(self._ledger, self._workspace.contract, data), strict=True))
+        self._foreseen = dict(zip(artefacts, views(self._ledger, self._workspace.contract, data), strict=True))
         self._numbers.clear()
 
     def standing(self, artefact: bytes) -> Standing | None:

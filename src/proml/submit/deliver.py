@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from proml.core.workspace_file import WorkspaceFile
-    from proml.ports import Clock, Entry, Ledger, Outbox, SenderLock, Signer, Store
+    from proml.ports import Clock, Entry, Ledger, LocalStore, Outbox, SenderLock, Signer, Store
     from proml.resolver import Resolver
     from proml.submit.book import Progress
 
@@ -80,7 +80,7 @@ class Channel:
     signer: Signer
     workspace: WorkspaceFile
     resolver: Resolver
-    store: Store
+    store: LocalStore
     stores: Sequence[Store]
     clock: Clock
     patience: Patience = field(default_factory=Patience)
@@ -158,6 +158,8 @@ class _Delivery:
         )
         self._resend_s = min(_RESEND_S, patience.stuck_s)
         self._held: dict[int, str] = {}
+        self._planned = Plan()
+        self._planned_for = (-1, -1)  # the book's revision, and how many are held
         self._tried: dict[int, list[Operation | Relayed]] = {}  # refused, by entry; the next round binds it anew
 
     def run(self, timeout_s: float) -> DeliveryReport:
@@ -168,7 +170,7 @@ class _Delivery:
             self._transactions.settle()
         waited, resent, poll = 0.0, 0.0, _FIRST_POLL_S
         while True:
-            current = plan(self._book.unfinished(), self._book.selected, self._held)
+            current = self._plan()
             if current.ready and not self._transactions.is_held_up:
                 self._send(current.ready)
             elif not self._has_to_wait() or waited >= timeout_s:
@@ -184,6 +186,14 @@ class _Delivery:
                 if self._transactions.is_held_up:
                     self._transactions.resend()  # a block has made room
         return self._report(current)
+
+    def _plan(self) -> Plan:
+        """Returns what can go now; worked out anew only if something has changed, since a block is looked for often."""
+        basis = self._book.revision, len(self._held)
+        if basis != self._planned_for:
+            self._planned_for = basis
+            self._planned = plan(self._book.unfinished(), self._book.selected, self._held)
+        return self._planned
 
     def _has_to_wait(self) -> bool:
         if self._wait is None:
@@ -337,9 +347,8 @@ class _Delivery:
 
     def _with_registrations(self, groups: Sequence[Sequence[Bound]]) -> list[Sequence[Bound]]:
         """Stores and publishes the records of registrations; returns the groups for which that succeeded."""
-        self._publisher.store_made()
+        self._publisher.publish_made()
         records = [registration_record(group) for group in groups]
-        self._publisher.foresee(record for record in records if record is not None)
         return [
             group
             for group, record in zip(groups, records, strict=True)

@@ -12,10 +12,10 @@ from proml.core.record import SALT_BYTES, build_record
 from proml.errors import NotAvailable, ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from proml.core.intent import TransitionIntent
-    from proml.ports import Clock, Entry, Store
+    from proml.ports import Clock, Entry, LocalStore, Store
     from proml.submit.patience import Patience
 
 
@@ -29,7 +29,7 @@ class Publisher:
         patience: How often a store that does not answer is tried.
     """
 
-    def __init__(self, local: Store, stores: Sequence[Store], clock: Clock, patience: Patience) -> None:
+    def __init__(self, local: LocalStore, stores: Sequence[Store], clock: Clock, patience: Patience) -> None:
         self._local = local
         self._stores = tuple(stores)
         self._clock = clock
@@ -55,14 +55,18 @@ class Publisher:
     def foresee(self, digests: Iterable[bytes]) -> None:
         """Puts documents into every store together; what does not succeed is left for :meth:`publish` to tell."""
         wanted = list(dict.fromkeys(digest for digest in digests if digest not in self._published))
-        if len(wanted) <= 1 or not self._stores or self._away:
+        if len(wanted) > 1:
+            self._put_everywhere(wanted, self._local.get)
+
+    def _put_everywhere(self, digests: Collection[bytes], read: Callable[[bytes], bytes]) -> None:
+        if not self._stores or self._away:
             return
         try:
             for store in self._stores:
-                store.put_all([self._local.get(digest) for digest in wanted if not store.has(digest)])
+                store.put_all([read(digest) for digest in digests if not store.has(digest)])
         except ProMLError:
             return
-        self._published.update(wanted)
+        self._published.update(digests)
 
     @contextlib.contextmanager
     def meanwhile(self, digests: Collection[bytes]) -> Iterator[None]:
@@ -109,7 +113,7 @@ class Publisher:
         """Returns the digest of the record with which an entry registers its artefact on the way.
 
         Made once: the caller keeps the digest in the entry's detail under ``registration``, and stores it with
-        :meth:`store_made` before anything is sent.
+        :meth:`publish_made` before anything is sent.
         """
         known = entry.detail.get("registration")
         if isinstance(known, str):
@@ -123,9 +127,22 @@ class Publisher:
         self._made[record.digest] = record.bytes
         return record.digest
 
-    def store_made(self) -> None:
-        """Puts the records that were made into the local store; raises LocalStorageError."""
-        self._local.put_all(list(self._made.values()))
+    def publish_made(self) -> None:
+        """Puts the records that were made into every store; what does not succeed is left for :meth:`publish` to tell.
+
+        The local store gets them too; where there are others, which have them before anything is sent, as a copy.
+
+        Raises:
+            LocalStorageError: The local store cannot be written.
+        """
+        made = list(self._made.values())
+        if not made:
+            return
+        self._put_everywhere(self._made, self._made.__getitem__)
+        if self._stores:
+            self._local.keep_all(made)
+        else:
+            self._local.put_all(made)
         self._made.clear()
 
 

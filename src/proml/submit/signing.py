@@ -115,7 +115,7 @@ def _bind(channel: Channel, intent: Intent) -> tuple[Operation, tuple[bytes, ...
         channel.resolver, channel.signer.address, pins.chain_id, pins.contract, publisher.registration_record
     )
     operation = binder.bind(Entry(0, intent, created_ns=channel.clock.now_ns()), typed)
-    publisher.store_made()
+    publisher.publish_made()
     if isinstance(operation, Relayed):
         raise UsageError("a message that another one signed cannot be signed again.", hint="Send it as it is.")
     digests = dict.fromkeys((*records_of(operation), *documents_of(typed)))

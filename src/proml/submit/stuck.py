@@ -145,13 +145,14 @@ class Stuck:
 def as_sent(entries: Sequence[Entry], raw: bytes, fees: Fees, now_ns: int, *, error: str = "") -> list[Entry]:
     """Returns the entries of a signed transaction as they are written ahead."""
     offer = {"fees": [fees.max_fee, fees.max_priority_fee, fees.is_legacy], "sent_ns": now_ns}
+    digest = keccak256(raw)
     return [
         replace(
             entry,
             state="sent",
             # One copy is enough: entries of one transaction are found by its hash.
             raw_transaction=b"" if position else raw,
-            transaction_hash=keccak256(raw),
+            transaction_hash=digest,
             attempts=entry.attempts + 1,
             error=error,
             detail={**entry.detail, **offer},

@@ -177,10 +177,11 @@ class Transactions:
         if not waiting or not self._may_have_changed():
             return False
         final = self._ledger.finalized()
-        in_doubt = self._in_doubt(waiting, final)
-        changed: list[Entry] = []
+        changed = self._become_final(waiting, final)
+        settled = {entry.transaction_hash for entry in changed}
+        in_doubt = self._in_doubt({d: entries for d, entries in waiting.items() if d not in settled}, final)
         vanished: dict[bytes, list[Entry]] = {}
-        reverted: list[tuple[Receipt, list[Entry]]] = []
+        reverted: list[tuple[Receipt, Sequence[Entry]]] = []
         for (digest, entries), found in zip(in_doubt.items(), receipts(self._ledger, in_doubt), strict=True):
             receipt = found or self._earlier_receipt(entries)
             if receipt is None and entries[0].state == "confirmed":
@@ -234,7 +235,22 @@ class Transactions:
         self._looked = [*self._looked[-1:], (newest, now)]
         return True
 
-    def _in_doubt(self, waiting: Mapping[bytes, list[Entry]], final: int) -> dict[bytes, list[Entry]]:
+    def _become_final(self, waiting: Mapping[bytes, Sequence[Entry]], final: int) -> list[Entry]:
+        """Returns entries, as they are now, whose block is final: it is, if one of its transactions is still in it."""
+        in_block: dict[tuple[int, bytes], list[bytes]] = {}
+        for digest, (entry, *_) in waiting.items():
+            if entry.state == "confirmed" and 0 <= entry.block_number <= final:
+                in_block.setdefault((entry.block_number, entry.block_hash), []).append(digest)
+        found = receipts(self._ledger, [digests[0] for digests in in_block.values()])
+        return [
+            replace(entry, raw_transaction=b"", error="", final=True)
+            for (block, digests), receipt in zip(in_block.items(), found, strict=True)
+            if receipt is not None and (receipt.block_number, receipt.block_hash) == block
+            for digest in digests
+            for entry in waiting[digest]
+        ]
+
+    def _in_doubt(self, waiting: Mapping[bytes, Sequence[Entry]], final: int) -> dict[bytes, Sequence[Entry]]:
         """Returns all but those whose block is where it was and not final yet: of them there is nothing new to say."""
         seen = {
             (entries[0].block_number, entries[0].block_hash)

@@ -7,12 +7,14 @@ that anybody was shown was taken back.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.network import story
+from tests.network import story, views
 from tests.network.founding import make_keys, write_folder
 from tests.network.newcomer import admit, announce
 from tests.network.participants import Member
@@ -63,6 +65,13 @@ def test_four_organisations_record_at_once(study: FinalConsortium) -> None:
 
     study.at_once(record)
     study.check()
+
+
+def test_a_client_answers_thousands_of_views_in_a_few_requests(study: FinalConsortium) -> None:
+    lab = study["lab"]
+    contract = json.loads((lab.root / "workspace.json").read_text())["contract"]
+    words = [*lab.fabric.enter(lab.machine), sys.executable, views.__file__, lab.ledger, contract, "2500"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "2500\n"
 
 
 def test_the_story_is_told_and_every_attack_is_stopped(study: FinalConsortium) -> None:

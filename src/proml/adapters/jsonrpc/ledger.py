@@ -10,6 +10,7 @@ from proml.adapters.clock import SystemClock
 from proml.adapters.jsonrpc.answers import Reader
 from proml.adapters.jsonrpc.block_receipts import receipts_of_blocks
 from proml.adapters.jsonrpc.endpoint import EndPoints, RpcError
+from proml.adapters.jsonrpc.joined_views import JoinedViews
 from proml.adapters.jsonrpc.refusals import (
     asks_for_less,
     is_invalid,
@@ -70,6 +71,7 @@ class JsonRpcLedger:
         self._end_points = EndPoints(
             [urls] if isinstance(urls, str) else urls, limits, clock or SystemClock(), self._check_chain
         )
+        self._views = JoinedViews(self._end_points)
 
     @property
     def chain_id(self) -> int:
@@ -225,10 +227,11 @@ class JsonRpcLedger:
         """Answers questions in their order, many in one exchange."""
         hashes: list[Any] = [question.arguments[0] for question in questions if question.method == "receipt"]
         known = {Question("receipt", (h,)): value for h, value in receipts_of_blocks(self._end_points, hashes).items()}
-        others = [question for question in questions if question not in known]
+        joined = self._views.ask(questions)
+        others = [question for question in questions if question not in known and question not in joined]
         outcomes = self._end_points.request_all([_request(question) for question in others])
         known.update(zip(others, outcomes, strict=True))
-        return [self._answer(question, known[question]) for question in questions]
+        return [joined[q] if q in joined else self._answer(q, known[q]) for q in questions]
 
     def close(self) -> None:
         """Drops the connections; safe to call twice."""
@@ -258,7 +261,7 @@ class JsonRpcLedger:
 
     def _answer(self, question: Question, value: Any) -> object:
         if isinstance(value, RpcError):
-            reverted = revert_of(value) if question.method in ("call", "estimate_gas") else None
+            reverted = revert_of(value) if question.method in ("call", "estimate_gas", "view") else None
             # Asked by itself, there are the meanings of all other refusals.
             return reverted or question.ask(self)
         try:
@@ -271,7 +274,7 @@ class JsonRpcLedger:
         match question.method:
             case "block":
                 return _block(self._reader("eth_getBlockByNumber"), first, value)
-            case "call":
+            case "call" | "view":
                 return self._reader("eth_call").data(value)
             case "estimate_gas":
                 return self._reader("eth_estimateGas").quantity(value)
@@ -377,7 +380,7 @@ def _request(question: Question) -> tuple[str, Sequence[Any]]:
     match question.method:
         case "block":
             return "eth_getBlockByNumber", (hex(arguments[0]), False)
-        case "call":
+        case "call" | "view":
             return "eth_call", _call(*arguments)
         case "estimate_gas":
             sender, to, data = arguments
