@@ -437,13 +437,10 @@ def test_many_views_together_are_answered_as_they_are_one_by_one(ledger: Ledger,
     found = views(ledger, probe, [*read, read[3]])
     assert found == [word(key + 1 if key in {3, 1_400} else 0) for key in [*range(1_500), 3]]
     failing = [call_data(f"{name}()") for name in ("refuseInWords", "refuseSilently", "fail", "noSuchFunction")]
-    mixed = [*failing, call_data("count()"), call_data("surroundings()")] * 10
-    alone = [outcome(views(ledger, probe, [one])[0]) for one in mixed[:6]]
-    assert [len(one) if isinstance(one, bytes) else one for one in alone[1:]] == [(b"",), (b"",), (b"",), 32, 160]
-    block = ledger.newest().number
-    together = [outcome(one) for one in views(ledger, probe, mixed)]
-    if ledger.newest().number == block:
-        assert together == alone * 10
+    mixed = [*failing, call_data("count()")] * 10
+    alone = [outcome(views(ledger, probe, [one])[0]) for one in mixed[:5]]
+    assert alone[1:] == [(b"",), (b"",), (b"",), word(2)]
+    assert [outcome(one) for one in views(ledger, probe, mixed)] == alone * 10
 
 
 def test_views_of_what_is_no_contract_are_empty(ledger: Ledger, person: Person) -> None:
