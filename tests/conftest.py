@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,6 @@ from tests.worlds import copy_world, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.worlds import World
 
@@ -43,6 +44,20 @@ def told_world(new_world: World, tmp_path_factory: pytest.TempPathFactory) -> Wo
     world.whole_story()
     world.close()
     return world
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """Files and folders that were waited for on disk since the test began."""
+    synced: set[Path] = set()
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return synced
 
 
 @pytest.fixture

@@ -452,6 +452,7 @@ def test_many_receipts_together_are_those_of_their_transactions(ledger: Ledger, 
     # One by one: of many at once, anvil now and then leaves some in its pool until another one comes.
     hashes = [ledger.send(person.sign(probe, store(2, value), nonce=first + value)) for value in range(40)]
     found = {digest: mined(ledger, digest) for digest in hashes}
+    assert len(found) == 40
     unknown = [bytes([value]) * 32 for value in range(20)]
     asked = [*unknown[:10], *reversed(found), *unknown[10:]]
     assert receipts(ledger, asked) == [found.get(digest) for digest in asked]

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +30,8 @@ from proml.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.minio import Minio
 
     from proml.ports import Store
@@ -284,15 +285,7 @@ def test_a_copy_that_was_damaged_before_it_was_on_disk_is_fetched_again(tmp_path
     assert placed(tmp_path, digest).read_bytes() == b"record"
 
 
-def test_a_kept_copy_that_is_put_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: set[Path] = set()
-    real = os.fsync
-
-    def sync(descriptor: int) -> None:
-        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", sync)
+def test_a_kept_copy_that_is_put_is_durable(tmp_path: Path, synced: set[Path]) -> None:
     store = FolderStore(tmp_path / "store")
     store.keep_all([b"record"])
     assert not synced

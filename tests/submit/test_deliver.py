@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -301,18 +300,11 @@ def test_the_first_go_before_the_last_are_prepared(
 
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_a_record_made_on_the_way_is_on_disk_where_it_is_looked_for(
-    make_sender: Callable[..., Sender], world: World, name: str, monkeypatch: pytest.MonkeyPatch, *, is_shared: bool
+    make_sender: Callable[..., Sender], world: World, name: str, synced: set[Path], *, is_shared: bool
 ) -> None:
     sender = make_sender(stores=(world.store,) if is_shared else ())
     sender.submit(name, "one")
-    synced: set[Path] = set()
-    real = os.fsync
-
-    def sync(descriptor: int) -> None:
-        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", sync)
+    synced.clear()
     sender.deliver()
     (record,) = registrations(world, name)
     folders = {Path(store.root, document_path(record)).parent: store for store in (sender.store, world.store)}
