@@ -7,7 +7,7 @@ times are Unix seconds unless the name says otherwise. An adapter raises only er
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from proml.core.finality import Finality as Finality  # noqa: PLC0414, TC001 - of the ledger's port
 from proml.core.header import Header as Header  # noqa: PLC0414, TC001 - of the evidence's port
@@ -451,6 +451,10 @@ class Outcome:
     final: bool
 
 
+Decision: TypeAlias = Literal["rebase", "drop"]
+"""What can be decided about an entry that failed: it goes again on what is there now, or is given up."""
+
+
 class Node(Protocol):
     """Another host's node, which sends for this one."""
 
@@ -478,6 +482,22 @@ class Node(Protocol):
 
     def outcomes(self, numbers: Sequence[int]) -> Sequence[Outcome]:
         """Returns what became of entries of the node."""
+        ...
+
+    def decide(self, number: int, key: str, decision: Decision) -> Outcome:
+        """Sends an entry of the node that failed again, or gives it up; returns what became of it.
+
+        What was decided before has no effect once more.
+
+        Args:
+            number: Of the entry, there.
+            key: Its intent's, so that none is taken for another.
+            decision: What to do.
+
+        Raises:
+            ConflictError: It did not fail, or is another one.
+            UnreachableError: No answer; nothing is known of what it did.
+        """
         ...
 
 

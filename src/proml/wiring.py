@@ -266,7 +266,12 @@ class Participant:
             raise ConfigError(f"expected a number in PROML_MAX_GWEI, found {given[:40]!a}.") from error
 
     def deliver(
-        self, numbers: Collection[int] | None = None, *, wait: Wait = "included", progress: Sending | None = None
+        self,
+        numbers: Collection[int] | None = None,
+        *,
+        wait: Wait = "included",
+        progress: Sending | None = None,
+        give_up: Collection[int] = (),
     ) -> DeliveryReport:
         """Sends what waits in the outbox, or gives all of it to the node that sends for this folder.
 
@@ -274,6 +279,7 @@ class Participant:
             numbers: Entries to send, with what they follow; None is all. A node is given all.
             wait: Until they are ``included`` in a block, until that is ``final``, or None: not at all.
             progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
+            give_up: Entries that are dropped if the rules refuse them.
 
         Raises:
             UnreachableError: The ledger does not answer; nothing is lost.
@@ -284,10 +290,10 @@ class Participant:
             from proml.submit.handing_over import hand_over  # noqa: PLC0415 - as above
 
             local = FolderStore(self.folder.store_folder)
-            return hand_over(self.outbox, local, self.node, self.clock, wait=wait, progress=progress)
+            return hand_over(self.outbox, local, self.node, self.clock, wait=wait, progress=progress, give_up=give_up)
         from proml.submit.deliver import deliver  # noqa: PLC0415 - as above
 
-        return deliver(self.channel, only=numbers, wait=wait, progress=progress)
+        return deliver(self.channel, only=numbers, wait=wait, progress=progress, give_up=give_up)
 
     def check_message(self, message: Message) -> None:
         """Checks a message that another one signed, as :func:`proml.submit.relaying.check`, which see."""

@@ -39,7 +39,7 @@ def posted(*wanted: Intent) -> bytes:
     ("method", "path"),
     [("GET", "/v1/status"), ("GET", "/v1/status/x"), ("GET", "/v1/history/x"), ("GET", f"/v1/documents/{'0' * 64}"),
      ("PUT", f"/v1/documents/{DIGEST.hexdigest()}"), ("POST", "/v1/intents"), ("GET", "/v1/entries/1"),
-     ("POST", "/v1/messages")],
+     ("POST", "/v1/entries/1"), ("POST", "/v1/messages")],
 )  # fmt: skip
 def test_nothing_but_health_is_answered_without_the_token(node: RunningNode, method: str, path: str) -> None:
     for token in (None, "wrong", node.token_file.read_text().strip()[:-1]):
@@ -85,6 +85,13 @@ def test_governance_is_not_taken_from_hosts(node: RunningNode) -> None:
     intent = GovernIntent(0, bytes(32), b"").intent()
     status, answer = node.ask("POST", "/v1/intents", posted(intent))
     assert (status, "not 'govern'" in answer["error"]["message"]) == (400, True)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"key": "k"}', b'{"key": "k", "decision": "confirm"}',
+                                  b'{"key": "k", "decision": ["drop"]}'])  # fmt: skip
+def test_nonsense_about_an_entry_is_refused_in_words(node: RunningNode, body: bytes) -> None:
+    status, answer = node.ask("POST", "/v1/entries/1", body)
+    assert (status, bool(answer["error"]["message"])) == (400, True)
 
 
 def test_too_much_is_refused_before_it_is_read_to_the_end(node: RunningNode) -> None:

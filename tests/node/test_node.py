@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,8 @@ from proml.adapters.node_http import HttpNode
 from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.adapters.store_folder import FolderStore
 from proml.config import Folder
+from proml.core.intent import GovernIntent, RegisterIntent
+from proml.errors import RefusedError
 from proml.submit.handing_over import hand_over
 from proml.wiring import open_participant
 
@@ -114,6 +118,96 @@ def test_what_the_rules_refuse_is_told_to_the_host(node: RunningNode, host: Host
     answer = host.proml("sync", code=3)
     assert "retire" in answer["error"]["message"] or "retire" in str(answer["entries"])
     assert host.proml("status")["outbox"][0]["state"] == "refused"
+
+
+def test_what_was_refused_there_is_dropped_from_the_host_and_holds_nothing_back(
+    node: RunningNode, host: Host, new_host: Callable[[str], Host]
+) -> None:
+    host.record("d", action="retire")
+    host.proml("sync", code=3)
+    other = new_host("other")
+    other.record("d")
+    waits = {e["state"] for e in node.proml("status", "--outbox")["outbox"] if e["artefact"] == "d"}
+    assert waits == {"refused"}
+    host.proml("sync", "--drop", 1)
+    assert host.proml("status")["outbox"] == []
+    assert other.proml("sync")["entries"][0]["state"] == "confirmed"
+    host.proml("sync", "--drop", 1)  # whoever got no answer asks again
+    assert [e["state"] for e in node.proml("status", "--outbox")["outbox"] if e["artefact"] == "d"] == [
+        "dropped", "confirmed",
+    ]  # fmt: skip
+    answer = other.proml("sync", "--drop", 1, code=6)
+    assert "is confirmed: only what was refused" in answer["error"]["message"]
+
+
+def test_what_was_refused_there_goes_again_from_the_host(
+    node: RunningNode, host: Host, new_host: Callable[[str], Host]
+) -> None:
+    (host.folder / "again.csv").write_text("source")
+    (host.folder / "again.bin").write_text("model")
+    publish = ("--publish", "again=again.bin", "--kind", "model", "--action", "train", "--use", "again.csv")
+    host.proml("run", *publish, "--no-observe", "--", "true")
+    host.proml("sync", code=3)  # nobody knows the input yet
+    host.proml("sync", "--rebase", 1, code=3)  # nor now: the node tried it once more
+    other = new_host("other")
+    other.record("again-source", "source")
+    other.proml("sync")
+    answer = host.proml("sync", "--rebase", 1)
+    assert [entry["state"] for entry in answer["entries"]] == ["confirmed"]
+    assert heads(node, "again") == {"again": 1, "again-source": 1}
+
+
+def test_what_is_given_up_when_refused_is_given_up_at_the_node_too(node: RunningNode, host: Host) -> None:
+    host.record("given-up", action="retire")
+    folder = Folder(host.folder)
+    outbox, store = SqliteOutbox(folder.outbox_file), FolderStore(folder.store_folder)
+    remote = HttpNode(node.url, node.token_file.read_text().strip())
+    report = hand_over(outbox, store, remote, SystemClock(), give_up={1})
+    with pytest.raises(RefusedError, match="must not bring new content"):
+        report.raise_for(1)
+    remote.close()
+    outbox.close()
+    assert host.proml("status")["outbox"] == []
+    found = [entry["state"] for entry in node.proml("status", "--outbox")["outbox"] if entry["artefact"] == "given-up"]
+    assert found == ["dropped"]
+
+
+def test_what_is_decided_at_the_node_cannot_be_decided_elsewhere(node: RunningNode, host: Host, tmp_path: Path) -> None:
+    host.record("elsewhere", action="retire")
+    host.proml("sync", code=3)
+    for decision in ("--drop", "--rebase"):
+        answer = proml(host.folder, "sync", decision, 1, PROML_NODE="http://127.0.0.1:1", code=6)
+        assert f"was given to the node {node.url}" in answer["error"]["message"]
+    assert node.end() == 0
+    assert "cannot reach the node" in host.proml("sync", "--drop", 1, code=5)["error"]["message"]
+    assert host.proml("status")["outbox"][0]["state"] == "refused"
+    node.start()
+    host.proml("sync", "--drop", 1)
+
+
+def test_a_host_decides_only_about_what_hosts_handed_in_and_by_its_key(node: RunningNode) -> None:
+    node.end()
+    outbox = SqliteOutbox(Folder(node.folder).outbox_file)
+    wanted = [GovernIntent(0, bytes(32), b"").intent(), RegisterIntent("refused", "source", bytes(32)).intent(),
+              RegisterIntent("waits", "source", bytes(32)).intent()]  # fmt: skip
+    numbers = outbox.add(wanted)
+    outbox.update([replace(outbox.entry(number), state="refused") for number in numbers[:2]])
+    outbox.close()
+    node.start()
+
+    def drop(number: int, key: str) -> int:
+        return node.ask("POST", f"/v1/entries/{number}", json.dumps({"key": key, "decision": "drop"}).encode())[0]
+
+    assert drop(numbers[0], wanted[0].key) == 409
+    assert drop(numbers[1], wanted[0].key) == 409
+    assert drop(numbers[2], wanted[2].key) == 409
+    assert drop(9999, wanted[2].key) == 404
+    assert drop(numbers[1], wanted[1].key) == 200
+    states = {entry["number"]: entry["state"] for entry in node.proml("status", "--outbox")["outbox"]}
+    assert [states[number] for number in numbers] == ["refused", "dropped", "pending"]
+    outbox = SqliteOutbox(Folder(node.folder).outbox_file)
+    outbox.update([replace(outbox.entry(number), state="dropped") for number in numbers])
+    outbox.close()
 
 
 def test_captured_while_the_node_is_away_and_sent_when_it_is_back(node: RunningNode, host: Host) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -27,7 +28,7 @@ from proml.submit.deciding import drop, rebase
 from proml.submit.intents import Act, Vote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from proml.ports import Entry
 
@@ -89,6 +90,30 @@ def test_more_changes_of_one_artefact_than_fit_in_a_transaction_go_in_several(se
     assert len({report.raise_for(number).transaction_hash for number in numbers}) == 2
     records = [bytes.fromhex(str(sender.entry(n).intent.body["record"])[7:]) for n in numbers]
     assert history(sender.world, name)[1:] == records
+
+
+def test_what_is_given_up_when_refused_is_gone_before_anybody_else_can_send(sender: Sender, name: str) -> None:
+    sender.submit(name, "first")
+    sender.deliver()
+    seen: list[str] = []
+
+    class Watched(Proxy):
+        @contextmanager
+        def lock_sender(self, *arguments: Any, **options: Any) -> Iterator[None]:
+            with self.real.lock_sender(*arguments, **options):
+                yield
+                seen.append(sender.state(bad))
+
+    sender.outbox = Watched(sender.outbox)
+    bad = intents.act(sender.desk, Act(name, "code", "review")).number  # four eyes: not by the owner
+    kept = intents.act(sender.desk, Act(name, "code", "review")).number
+    with pytest.raises(RefusedError, match="four eyes"):
+        sender.deliver(only={bad}, give_up={bad}).raise_for(bad)
+    assert seen == ["dropped"]
+    assert "four eyes" in sender.entry(bad).error
+    with pytest.raises(RefusedError, match="four eyes"):
+        sender.deliver(only={kept}, give_up={bad}).raise_for(kept)
+    assert sender.state(kept) == "refused"
 
 
 @pytest.mark.parametrize("place", [0, 1, 4, 6])

@@ -10,13 +10,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from proml.core.digest import sha256
-from proml.errors import ConfigError, ProMLError, UnreachableError, UsageError
+from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
 from proml.ports import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proml.ports import Intent
+    from proml.ports import Decision, Intent
 
 _TIMEOUT_S = 30.0
 _MOST_ANSWER_BYTES = 16 << 20
@@ -86,6 +86,16 @@ class HttpNode:
     def outcomes(self, numbers: Sequence[int]) -> Sequence[Outcome]:
         """Returns what became of entries of the node."""
         return [self._outcome(self._must("GET", f"/v1/entries/{number}")) for number in numbers]
+
+    def decide(self, number: int, key: str, decision: Decision) -> Outcome:
+        """Sends an entry of the node that failed again, or gives it up; returns what became of it.
+
+        Raises:
+            ConflictError: It did not fail, or is another one.
+            UnreachableError: No answer; nothing is known of what it did.
+        """
+        body = json.dumps({"key": key, "decision": decision}).encode()
+        return self._outcome(self._must("POST", f"/v1/entries/{number}", body))
 
     def close(self) -> None:
         """Drops the connection; safe to call twice."""
@@ -163,6 +173,8 @@ class HttpNode:
         text = f"the node {self.where} answered {status}: {message[:500] or 'nothing more.'}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return UnreachableError(text, hint="What was captured is safe here. Try again later: `proml sync`.")
+        if status == HTTPStatus.CONFLICT:
+            return ConflictError(text, hint=hint[:500] or "Ask whoever runs the node.")
         return UsageError(text, hint=hint[:500] or "Ask whoever runs the node.")
 
     def _unreachable(self, error: Exception) -> UnreachableError:

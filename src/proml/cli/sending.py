@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proml.cli import output
 from proml.cli.status import entry_document
-from proml.errors import ConflictError, RefusedError, UnreachableError, UsageError
+from proml.errors import ConflictError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,13 +58,13 @@ def send(session: Session, participant: Participant, numbers: Sequence[int]) -> 
         numbers: Of the entries.
 
     Raises:
-        RefusedError: By the rules, in words.
+        RefusedError: By the rules, in words; also UsageError.
         ConflictError: The artefact moved on.
         UnreachableError: Nothing is lost: `proml sync` sends it.
     """
     session.facts["entry"] = numbers[0] if len(numbers) == 1 else list(numbers)
     try:
-        report = participant.deliver(numbers)
+        report = participant.deliver(numbers, give_up=numbers)
         entries = tuple(report.raise_for(number) for number in numbers)
     except UnreachableError as error:
         raise UnreachableError(
@@ -78,15 +78,7 @@ def send(session: Session, participant: Participant, numbers: Sequence[int]) -> 
             hint=f"Look at it again, then `proml sync --rebase {first}` sends it on what is there now, "
             f"or `proml sync --drop {first}` gives it up.",
         ) from error
-    except (RefusedError, UsageError):
-        _give_up(participant, numbers)
-        raise
     return Sent(entries, session.verbose)
-
-
-def _give_up(participant: Participant, numbers: Sequence[int]) -> None:
-    refused = [entry for number in numbers if (entry := participant.outbox.entry(number)).state == "refused"]
-    participant.outbox.update([replace(entry, state="dropped") for entry in refused])
 
 
 def _entries(numbers: Sequence[int]) -> str:

@@ -48,16 +48,17 @@ def sync(  # one option each
     """
     from proml.capture.recover import recover  # noqa: PLC0415 - only here
     from proml.submit import deciding  # noqa: PLC0415 - takes long to import
+    from proml.submit.given import GIVEN  # noqa: PLC0415 - as above
 
     if final and no_wait:
         raise UsageError("--final waits for blocks, --no-wait does not.", hint="Leave one of them out.")
     wait: Wait = None if no_wait else "final" if final else "included"
     with session.participant() as participant:
-        account = participant.identity.address if participant.node is None else participant.node.where
+        account = participant.identity.address if participant.node is None else GIVEN
         for number in dropped:
-            deciding.drop(participant.outbox, account, number)
+            deciding.drop(participant.outbox, account, number, participant.node)
         for number in rebased:
-            deciding.rebase(participant.outbox, account, number)
+            deciding.rebase(participant.outbox, account, number, participant.node)
         recovery = recover(participant.folder.root)
         report = _deliver(session, participant, wait)
         following = _follow(session, participant, rebuild=rebuild)

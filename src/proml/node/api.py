@@ -8,6 +8,7 @@
 | ``HEAD``, ``GET``, ``PUT /v1/documents/DIGEST`` | records, by SHA-256 in hex |
 | ``POST /v1/intents`` | takes intents in: ``{"intents": […]}``; answers ``{"entries": [numbers]}`` |
 | ``GET /v1/entries/N`` | what became of one |
+| ``POST /v1/entries/N`` | ``{"key": …, "decision": "rebase" or "drop"}``, for one that failed; answers as above |
 | ``POST /v1/messages`` | takes a member's signed message in, for relaying; answers ``{"entry": number}`` |
 
 Content, for peers, is in :mod:`proml.node.content_api`.
@@ -103,7 +104,7 @@ def make_app(service: Service, token: str, others: Sequence[Route] = ()) -> Star
         Route("/v1/history/{name:path}", guarded(endpoints.history)),
         Route("/v1/documents/{digest}", guarded(endpoints.document), methods=["GET", "HEAD", "PUT"]),
         Route("/v1/intents", guarded(endpoints.intents), methods=["POST"]),
-        Route("/v1/entries/{number:int}", guarded(endpoints.entry)),
+        Route("/v1/entries/{number:int}", guarded(endpoints.entry), methods=["GET", "POST"]),
         Route("/v1/messages", guarded(endpoints.messages), methods=["POST"]),
         *others,
     ]
@@ -142,9 +143,7 @@ class _Endpoints:
         return Response(data, media_type="application/octet-stream")
 
     async def intents(self, request: Request) -> Response:
-        # Not json.loads: the EVM raises Python's limit of recursion, and deep nesting would end the process.
-        document = parse_json(await _body(request, _MAX_JSON_BYTES), "the request", max_bytes=_MAX_JSON_BYTES)
-        listed = document.get("intents") if isinstance(document, dict) else None
+        listed = (await _document(request)).get("intents")
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise UsageError('expected {"intents": [objects]}.')
         numbers = await run_in_threadpool(
@@ -153,12 +152,25 @@ class _Endpoints:
         return JSONResponse({"entries": numbers})
 
     async def entry(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._service.outcome, request.path_params["number"]))
+        number = request.path_params["number"]
+        if request.method == "POST":
+            asked = await _document(request)
+            return JSONResponse(
+                await run_in_threadpool(self._service.decide, number, asked.get("key"), asked.get("decision"))
+            )
+        return JSONResponse(await run_in_threadpool(self._service.outcome, number))
 
     async def messages(self, request: Request) -> Response:
         return JSONResponse(
             {"entry": await run_in_threadpool(self._service.relay, await _body(request, _MAX_JSON_BYTES))}
         )
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    """Returns the request's body, a JSON object; anything else is an empty one, which has nothing that is expected."""
+    # Not json.loads: the EVM raises Python's limit of recursion, and deep nesting would end the process.
+    document = parse_json(await _body(request, _MAX_JSON_BYTES), "the request", max_bytes=_MAX_JSON_BYTES)
+    return document if isinstance(document, dict) else {}
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

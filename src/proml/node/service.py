@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from proml.core.digest import format_digest, sha256
 from proml.core.intent import Intent, documents_of, parse_intent
 from proml.core.message_file import parse_message
-from proml.errors import InvalidRecord, NotAvailable, UnreachableError
-from proml.submit import relaying
+from proml.errors import ConflictError, InvalidRecord, NotAvailable, UnreachableError
+from proml.submit import deciding, relaying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,9 @@ MOST_WAITING = 20_000
 MOST_INTENTS = 500
 MAX_DOCUMENT_BYTES = 64 << 20
 _WAITING = ("pending", "sent")
+_FAILED = ("refused", "conflict")
+_DECIDED = {"rebase": ("pending", "sent", "confirmed"), "drop": ("dropped",)}
+"""States of an entry that was decided about so before: whoever got no answer asks again."""
 
 
 class Overloaded(UnreachableError):
@@ -121,6 +124,35 @@ class Service:
     def outcome(self, number: int) -> dict[str, Any]:
         """Returns what became of an entry; raises UnknownName."""
         return entry_json(self._outbox.entry(number))
+
+    def decide(self, number: int, key: object, decision: object) -> dict[str, Any]:
+        """Lets an entry that a host handed in, and that failed, go again or be given up; returns what became of it.
+
+        Raises:
+            InvalidRecord: The decision is none.
+            UnknownName: There is no such entry.
+            ConflictError: It has another key, is of a kind that hosts do not hand in, or did not fail.
+        """
+        if decision not in ("rebase", "drop"):
+            raise InvalidRecord(f'Expected "rebase" or "drop" as the decision, found {decision!r:.40}.')
+        entry = self._outbox.entry(number)
+        if entry.intent.key != key or entry.intent.kind not in TAKEN:
+            raise ConflictError(
+                f"entry {number} of the node is not the one that was handed in.",
+                hint="The node's outbox is not the one it was. Ask whoever runs it.",
+            )
+        if entry.state in _FAILED:
+            # Only these: a host could otherwise take back what another one handed in.
+            decide = deciding.rebase if decision == "rebase" else deciding.drop
+            entry = decide(self._outbox, self._participant.identity.address, number)
+            self._worker.call()
+        elif entry.state not in _DECIDED[decision]:
+            raise ConflictError(
+                f"entry {number} of the node is {entry.state}: only what was refused, or is in conflict, can be "
+                "sent again or given up.",
+                hint="`proml sync` shows what becomes of it.",
+            )
+        return entry_json(entry)
 
     def status(self, name: str | None = None) -> dict[str, Any]:
         """Returns state, owner, version, votes and taint of one artefact or of all; raises UnknownName."""

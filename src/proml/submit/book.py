@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from proml.core.intent import TypedIntent, parse_intent
 from proml.errors import ConflictError, ProMLError, UsageError
 from proml.ports import Entry, Outbox
-from proml.submit.handing_over import GIVEN
+from proml.submit.given import GIVEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

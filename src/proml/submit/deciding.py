@@ -6,15 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proml.errors import ConflictError, UsageError
+from proml.submit.given import GIVEN, decide
 
 if TYPE_CHECKING:
-    from proml.ports import Entry, Outbox
+    from collections.abc import Collection
+
+    from proml.ports import Entry, Node, Outbox
+    from proml.submit.report import DeliveryReport
 
 _LOCK_TIMEOUT_S = 30.0
 
 
-def rebase(outbox: Outbox, account: str, number: int) -> Entry:
+def rebase(outbox: Outbox, account: str, number: int, node: Node | None = None) -> Entry:
     """Lets an entry that was refused, or lost a race, go again, bound to the head as it then is.
+
+    One that was given to a node goes again from there.
 
     So may one that is taken for confirmed and is not on the chain, after an end point lied: delivery looks for its
     record on the chain first, and sends nothing if it is there.
@@ -25,6 +31,8 @@ def rebase(outbox: Outbox, account: str, number: int) -> Entry:
     """
     with outbox.lock_sender(account, timeout_s=_LOCK_TIMEOUT_S):
         entry = outbox.entry(number)
+        if GIVEN in entry.detail:
+            return _changed(outbox, decide(entry, node, "rebase"))
         if entry.state not in ("refused", "conflict", "confirmed"):
             raise UsageError(
                 f"Entry {number} is {entry.state}; only what was refused, confirmed or is in conflict can be rebased.",
@@ -36,7 +44,7 @@ def rebase(outbox: Outbox, account: str, number: int) -> Entry:
                 hint=f"Look at what changed, vote anew, and drop this one: `proml sync --drop {number}`.",
             )
         kept = {name: value for name, value in entry.detail.items() if name not in ("races", "alone", "replaced")}
-        changed = replace(
+        again = replace(
             entry,
             state="pending",
             raw_transaction=b"",
@@ -47,12 +55,11 @@ def rebase(outbox: Outbox, account: str, number: int) -> Entry:
             error="",
             detail={**kept, "rebased": True},
         )
-        outbox.update([changed])
-        return changed
+        return _changed(outbox, again)
 
 
-def drop(outbox: Outbox, account: str, number: int) -> Entry:
-    """Gives an entry up; what follows it can then go.
+def drop(outbox: Outbox, account: str, number: int, node: Node | None = None) -> Entry:
+    """Gives an entry up; what follows it can then go. One that was given to a node is given up there too.
 
     Raises:
         UnknownName: There is no such entry.
@@ -60,11 +67,33 @@ def drop(outbox: Outbox, account: str, number: int) -> Entry:
     """
     with outbox.lock_sender(account, timeout_s=_LOCK_TIMEOUT_S):
         entry = outbox.entry(number)
+        if GIVEN in entry.detail:
+            return _changed(outbox, decide(entry, node, "drop"))
         if entry.state in ("sent", "confirmed"):
             raise ConflictError(
                 f"Entry {number} was handed in already ({entry.state}): it cannot be taken back.",
                 hint="`proml sync` shows what becomes of it.",
             )
-        changed = replace(entry, state="dropped")
-        outbox.update([changed])
-        return changed
+        return _changed(outbox, replace(entry, state="dropped"))
+
+
+def drop_refused(
+    outbox: Outbox, report: DeliveryReport, numbers: Collection[int], node: Node | None = None
+) -> DeliveryReport:
+    """Gives up those of a delivery's entries that the rules refuse; the caller still holds the sender's lock.
+
+    Once the lock is free, another process may send what comes after them, and one that was refused holds that back.
+    """
+    refused = [entry for entry in report.in_state("refused") if entry.number in numbers]
+    dropped = {
+        entry.number: decide(entry, node, "drop") if GIVEN in entry.detail else replace(entry, state="dropped")
+        for entry in refused
+    }
+    if dropped:
+        outbox.update(list(dropped.values()))
+    return replace(report, entries=tuple(dropped.get(entry.number, entry) for entry in report.entries))
+
+
+def _changed(outbox: Outbox, entry: Entry) -> Entry:
+    outbox.update([entry])
+    return entry

@@ -22,14 +22,14 @@ from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed,
 from proml.core.refusal import explain
 from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
 from proml.ports import Reverted
-from proml.submit import unknown_inputs
+from proml.submit import deciding, unknown_inputs
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
 from proml.submit.book import Book
 from proml.submit.bound import MAX_BATCH, Bound, doing, goes_on, registration_record, sequences_of, together
 from proml.submit.effects import Effects
 from proml.submit.fees import FeePolicy, TooDear
-from proml.submit.handing_over import GIVEN
+from proml.submit.given import GIVEN
 from proml.submit.patience import Patience, PatientLedger
 from proml.submit.plan import Candidate, Plan, plan, select
 from proml.submit.publishing import Publisher
@@ -95,6 +95,7 @@ def deliver(
     wait: Wait = "included",
     progress: Progress | None = None,
     timeout_s: float = 120.0,
+    give_up: Collection[int] = (),
 ) -> DeliveryReport:
     """Sends what waits in the outbox.
 
@@ -108,6 +109,8 @@ def deliver(
         progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
         timeout_s: How long to wait for blocks, in seconds, counted from the last block that brought something; what is
             slept is counted, so that a clock which is set meanwhile changes nothing.
+        give_up: Numbers of entries that are dropped if the rules refuse them, because somebody is told at once. They
+            are dropped before anyone else can send, so that they hold nothing back.
 
     Raises:
         UnreachableError: The ledger does not answer; nothing is lost, and the next delivery goes on.
@@ -115,7 +118,8 @@ def deliver(
         VerificationError: This is not the chain that the workspace file pins.
     """
     with _lock(channel):
-        return _Delivery(channel, only, wait, progress).run(timeout_s)
+        report = _Delivery(channel, only, wait, progress).run(timeout_s)
+        return deciding.drop_refused(channel.outbox, report, give_up)
 
 
 def _lock(channel: Channel) -> SenderLock:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proml.core.intent import documents_of, parse_intent
-from proml.errors import InvalidRecord, NotAvailable, UsageError
+from proml.errors import InvalidRecord, NotAvailable
+from proml.submit import deciding
+from proml.submit.given import GIVEN, GIVEN_AS, as_told, number_there
 from proml.submit.report import DeliveryReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from proml.ports import Clock, Entry, Node, Outbox, Store
     from proml.submit.book import Progress
@@ -25,10 +27,6 @@ MAX_AT_ONCE = 100
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 2.0
 _LOCK_TIMEOUT_S = 30.0
 _NS = 1_000_000_000
-GIVEN = "node"
-"""Key of an entry's detail: which node it was given to."""
-GIVEN_AS = "node_entry"
-"""Key of an entry's detail: its number there."""
 
 
 def hand_over(
@@ -40,6 +38,7 @@ def hand_over(
     wait: Wait = "included",
     progress: Progress | None = None,
     timeout_s: float = 120.0,
+    give_up: Collection[int] = (),
 ) -> DeliveryReport:
     """Gives what is pending to a node, then waits for what becomes of it.
 
@@ -51,6 +50,7 @@ def hand_over(
         wait: Until entries are in a block, until that is final, or not at all (None).
         progress: As for :func:`proml.submit.deliver.deliver`.
         timeout_s: How long to wait, in seconds.
+        give_up: Numbers of entries that are dropped, here and there, if the rules refuse them.
 
     Raises:
         UnreachableError: The node does not answer, or takes no more for now; nothing is lost.
@@ -72,9 +72,13 @@ def hand_over(
                 break
             clock.sleep(poll_s)
             poll_s = min(2 * poll_s, _LONGEST_POLL_S)
-    waiting = {e.number: f"The node {node.where} has it ({e.error or 'not in a block yet'})." for e in entries
-               if e.state == "sent"}  # fmt: skip
-    return DeliveryReport(tuple(entries), waiting, {})
+        waiting = {e.number: _waiting(e) for e in entries if e.state == "sent"}
+        return deciding.drop_refused(outbox, DeliveryReport(tuple(entries), waiting), give_up, node)
+
+
+def _waiting(entry: Entry) -> str:
+    told = f", where it is entry {number_there(entry)}: {entry.error}" if entry.error else " (not in a block yet)."
+    return f"The node {entry.detail[GIVEN]} has it{told}"
 
 
 def _is_awaited(entry: Entry, wait: Wait) -> bool:
@@ -112,27 +116,9 @@ def _give(outbox: Outbox, store: Store, node: Node, entries: Sequence[Entry]) ->
 def _bring_back(outbox: Outbox, node: Node, numbers: Sequence[int]) -> list[Entry]:
     entries = [outbox.entry(number) for number in numbers]
     open_ones = [entry for entry in entries if not entry.final and entry.state != "dropped"]
-    found = node.outcomes([int(str(entry.detail[GIVEN_AS])) for entry in open_ones])
-    changed: dict[int, Entry] = {}
-    for entry, outcome in zip(open_ones, found, strict=True):
-        if outcome.key != entry.intent.key:
-            raise UsageError(
-                f"entry {entry.number} was given to the node {node.where}, which has another in its place.",
-                hint="The node's outbox is not the one it was. Ask whoever runs it.",
-            )
-        now = replace(
-            entry,
-            state="sent" if outcome.state == "pending" else outcome.state,
-            transaction_hash=outcome.transaction_hash,
-            block_number=outcome.block_number,
-            block_hash=outcome.block_hash,
-            gas_used=outcome.gas_used,
-            confirmed_ns=outcome.confirmed_ns,
-            error=outcome.error,
-            final=outcome.final,
-        )
-        if now != entry:
-            changed[entry.number] = now
+    found = node.outcomes([number_there(entry) for entry in open_ones])
+    told = [as_told(entry, outcome) for entry, outcome in zip(open_ones, found, strict=True)]
+    changed = {now.number: now for entry, now in zip(open_ones, told, strict=True) if now != entry}
     if changed:
         outbox.update(list(changed.values()))
     return [changed.get(entry.number, entry) for entry in entries]
