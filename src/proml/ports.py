@@ -350,6 +350,10 @@ class LocalStore(Store, Protocol):
 LEFT_OUT = "left_out"
 """Key of an entry's detail: what was seen to be read and is no input on the ledger, as it is not usable there."""
 
+ATTENDED = "attended"
+"""Key of an entry's detail: whoever asked for it is told at once. Refused, it holds back nothing after it: what is
+asked for next does not build on it, as what a program captured next does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -389,8 +393,13 @@ class Entry:
 class Outbox(Protocol):
     """Durable queue between capture and the ledger; safe for many processes at once."""
 
-    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
-        """Adds intents durably, all or none, and returns their numbers (those known by key keep theirs)."""
+    def add(self, intents: Sequence[Intent], detail: Mapping[str, object] | None = None) -> Sequence[int]:
+        """Adds intents durably, all or none, and returns their numbers (those known by key keep theirs).
+
+        Args:
+            intents: What is asked for.
+            detail: What their entries' details say from the beginning.
+        """
         ...
 
     def entries(self, *states: str) -> Iterator[Entry]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from proml.index.follow import Progress
     from proml.index.queries import ReadModel
     from proml.index.views import FollowReport
-    from proml.ports import Clock, Evidence, IssuedMessages, Ledger, LocalStore, Node, Outbox, Signer, Store
+    from proml.ports import Clock, Entry, Evidence, IssuedMessages, Ledger, LocalStore, Node, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
     from proml.submit.deliver import Channel, Wait
@@ -208,10 +208,10 @@ class Participant:
 
     @property
     def desk(self) -> Desk:
-        """Where requests are written down, before anything is sent."""
-        from proml.submit.intents import Desk  # noqa: PLC0415 - as above
+        """Where requests of somebody who waits for what becomes of them are written down, before they are sent."""
+        from proml.submit.intents import Attended, Desk  # noqa: PLC0415 - as above
 
-        return Desk(self.store, self.outbox, self.clock)
+        return Desk(self.store, Attended(self.outbox), self.clock)
 
     @cached_property
     def resolver(self) -> ChainResolver:
@@ -266,12 +266,7 @@ class Participant:
             raise ConfigError(f"expected a number in PROML_MAX_GWEI, found {given[:40]!a}.") from error
 
     def deliver(
-        self,
-        numbers: Collection[int] | None = None,
-        *,
-        wait: Wait = "included",
-        progress: Sending | None = None,
-        give_up: Collection[int] = (),
+        self, numbers: Collection[int] | None = None, *, wait: Wait = "included", progress: Sending | None = None
     ) -> DeliveryReport:
         """Sends what waits in the outbox, or gives all of it to the node that sends for this folder.
 
@@ -279,7 +274,6 @@ class Participant:
             numbers: Entries to send, with what they follow; None is all. A node is given all.
             wait: Until they are ``included`` in a block, until that is ``final``, or None: not at all.
             progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
-            give_up: Entries that are dropped if the rules refuse them.
 
         Raises:
             UnreachableError: The ledger does not answer; nothing is lost.
@@ -290,10 +284,26 @@ class Participant:
             from proml.submit.handing_over import hand_over  # noqa: PLC0415 - as above
 
             local = FolderStore(self.folder.store_folder)
-            return hand_over(self.outbox, local, self.node, self.clock, wait=wait, progress=progress, give_up=give_up)
+            return hand_over(self.outbox, local, self.node, self.clock, wait=wait, progress=progress)
         from proml.submit.deliver import deliver  # noqa: PLC0415 - as above
 
-        return deliver(self.channel, only=numbers, wait=wait, progress=progress, give_up=give_up)
+        return deliver(self.channel, only=numbers, wait=wait, progress=progress)
+
+    def rebase(self, number: int) -> Entry:
+        """Lets an entry that failed go again, as :func:`proml.submit.deciding.rebase`, which see."""
+        from proml.submit import deciding  # noqa: PLC0415 - as above
+
+        return deciding.rebase(self.outbox, self._account, number, self.node)
+
+    def drop(self, number: int) -> Entry:
+        """Gives an entry up, as :func:`proml.submit.deciding.drop`, which see."""
+        from proml.submit import deciding  # noqa: PLC0415 - as above
+
+        return deciding.drop(self.outbox, self._account, number, self.node)
+
+    @property
+    def _account(self) -> str:
+        return self.identity.address if self.node is None else ""  # what is given to a node is sent by its account
 
     def check_message(self, message: Message) -> None:
         """Checks a message that another one signed, as :func:`proml.submit.relaying.check`, which see."""

@@ -55,6 +55,19 @@ def test_refused_is_3_says_why_and_leaves_nothing_in_the_outbox(alone: Person) -
     alone("act", "refused", "train", "r", "--use", "refused-data")
 
 
+def test_a_command_is_not_held_back_by_another_that_is_refused_in_the_same_delivery(alone: Person) -> None:
+    alone.write("b", "1")
+    alone("act", "beside-data", "collect", "b", "--kind", "source")
+    alone("act", "beside", "train", "b", "--kind", "model", "--use", "beside-data")
+    number = alone.json("act", "beside", "release", code=5, PROML_LEDGER=NOWHERE)["entry"]
+    alone.write("b", "2")
+    alone("act", "beside", "train", "b", "--use", "beside-data")
+    (left,) = alone.json("status", "beside")["outbox"]
+    assert (left["number"], left["state"]) == (number, "refused")
+    assert f"--drop {number}" in alone.json("sync", code=3)["error"]["hint"]
+    alone("sync", "--drop", number)
+
+
 def test_an_unreachable_ledger_is_5_and_loses_nothing(alone: Person) -> None:
     alone.write("u", "1")
     alone("act", "offline", "collect", "u", "--kind", "source")

@@ -20,7 +20,6 @@ from proml.adapters.outbox_sqlite import SqliteOutbox
 from proml.adapters.store_folder import FolderStore
 from proml.config import Folder
 from proml.core.intent import GovernIntent, RegisterIntent
-from proml.errors import RefusedError
 from proml.submit.handing_over import hand_over
 from proml.wiring import open_participant
 
@@ -155,21 +154,6 @@ def test_what_was_refused_there_goes_again_from_the_host(
     answer = host.proml("sync", "--rebase", 1)
     assert [entry["state"] for entry in answer["entries"]] == ["confirmed"]
     assert heads(node, "again") == {"again": 1, "again-source": 1}
-
-
-def test_what_is_given_up_when_refused_is_given_up_at_the_node_too(node: RunningNode, host: Host) -> None:
-    host.record("given-up", action="retire")
-    folder = Folder(host.folder)
-    outbox, store = SqliteOutbox(folder.outbox_file), FolderStore(folder.store_folder)
-    remote = HttpNode(node.url, node.token_file.read_text().strip())
-    report = hand_over(outbox, store, remote, SystemClock(), give_up={1})
-    with pytest.raises(RefusedError, match="must not bring new content"):
-        report.raise_for(1)
-    remote.close()
-    outbox.close()
-    assert host.proml("status")["outbox"] == []
-    found = [entry["state"] for entry in node.proml("status", "--outbox")["outbox"] if entry["artefact"] == "given-up"]
-    assert found == ["dropped"]
 
 
 def test_what_is_decided_at_the_node_cannot_be_decided_elsewhere(node: RunningNode, host: Host, tmp_path: Path) -> None:

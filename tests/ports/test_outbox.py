@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -82,6 +82,13 @@ def test_entries_are_counted_by_state(path: Path) -> None:
     assert (outbox.count(), outbox.count("pending"), outbox.count("pending", "dropped"), outbox.count("sent")) == (
         3, 2, 3, 0,
     )  # fmt: skip
+
+
+def test_what_the_details_say_from_the_beginning_is_kept(path: Path) -> None:
+    outbox = SqliteOutbox(path)
+    first, second = *outbox.add([intent("a")], {"told": True}), *outbox.add([intent("b"), intent("a")])[:1]
+    assert outbox.entry(first).detail == {"told": True}
+    assert outbox.entry(second).detail == {}
 
 
 def test_adding_a_known_key_again_keeps_the_first_entry(path: Path) -> None:
@@ -191,6 +198,27 @@ def test_sixty_four_processes_add_to_a_new_outbox_at_once(path: Path) -> None:
     assert [worker.exitcode for worker in workers] == [0] * 64
     keys = [entry.intent.key for entry in SqliteOutbox(path).entries()]
     assert len(keys) == len(set(keys)) == 320
+
+
+def test_an_outbox_that_another_makes_while_it_is_looked_at_is_taken_for_what_it_is(path: Path) -> None:
+    class Overtaken(SqliteOutbox):
+        def _is_ready(self, connection: Any) -> bool:
+            return super()._is_ready(cast("sqlite3.Connection", Slow(connection)))
+
+    class Slow:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self.connection = connection
+
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            if "user_version" in statement and not made:
+                made.append(SqliteOutbox(path))
+                made[0].add([intent("theirs")])
+            return self.connection.execute(statement)
+
+    made: list[SqliteOutbox] = []
+    ours = Overtaken(path)
+    ours.add([intent("ours")])
+    assert [entry.intent.key for entry in made[0].entries()] == ["theirs", "ours"]
 
 
 def test_a_forked_child_can_add_with_the_outbox_it_inherited(path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,10 +24,10 @@ from proml.submit.anchoring import verify_anchored
 from proml.submit.bind import Binder
 from proml.submit.bound import MAX_BATCH
 from proml.submit.deciding import drop, rebase
-from proml.submit.intents import Act, Vote
+from proml.submit.intents import Act, Attended, Desk, Vote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from proml.ports import Entry
 
@@ -92,28 +91,17 @@ def test_more_changes_of_one_artefact_than_fit_in_a_transaction_go_in_several(se
     assert history(sender.world, name)[1:] == records
 
 
-def test_what_is_given_up_when_refused_is_gone_before_anybody_else_can_send(sender: Sender, name: str) -> None:
+def test_what_somebody_is_told_of_at_once_holds_nothing_back_when_it_is_refused(sender: Sender, name: str) -> None:
+    """Of two commands of one participant that run at once, one delivers what both asked for."""
     sender.submit(name, "first")
     sender.deliver()
-    seen: list[str] = []
-
-    class Watched(Proxy):
-        @contextmanager
-        def lock_sender(self, *arguments: Any, **options: Any) -> Iterator[None]:
-            with self.real.lock_sender(*arguments, **options):
-                yield
-                seen.append(sender.state(bad))
-
-    sender.outbox = Watched(sender.outbox)
-    bad = intents.act(sender.desk, Act(name, "code", "review")).number  # four eyes: not by the owner
-    kept = intents.act(sender.desk, Act(name, "code", "review")).number
+    attended = Desk(sender.store, Attended(sender.outbox), sender.clock)
+    bad = intents.act(attended, Act(name, "code", "review")).number  # four eyes: not by the owner
+    good = intents.act(attended, Act(name, "code", "submit", single("second"))).number
+    assert sender.deliver(only={good}).raise_for(good).state == "confirmed"
     with pytest.raises(RefusedError, match="four eyes"):
-        sender.deliver(only={bad}, give_up={bad}).raise_for(bad)
-    assert seen == ["dropped"]
-    assert "four eyes" in sender.entry(bad).error
-    with pytest.raises(RefusedError, match="four eyes"):
-        sender.deliver(only={kept}, give_up={bad}).raise_for(kept)
-    assert sender.state(kept) == "refused"
+        sender.deliver(only={bad}).raise_for(bad)
+    assert sender.state(bad) == "refused"
 
 
 @pytest.mark.parametrize("place", [0, 1, 4, 6])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from proml.core.digest import sha256
 from proml.core.intent import AnchorIntent, TransitionIntent, TypedIntent, Use
-from proml.ports import Entry
+from proml.ports import ATTENDED, Entry
 from proml.submit.bound import MAX_BATCH
 from proml.submit.plan import Plan, plan, select
 
@@ -52,6 +53,16 @@ def test_what_follows_something_refused_is_blocked_with_a_way_out() -> None:
     assert ready(made) == [3]
     assert "--rebase 1" in made.blocked[2]
     assert "--drop 1" in made.blocked[2]
+
+
+def test_only_what_was_refused_and_told_of_at_once_holds_nothing_back() -> None:
+    def attended(state: str) -> tuple[Entry, TypedIntent]:
+        entry, typed = change(1, "a", state)
+        return replace(entry, detail={ATTENDED: True}), typed
+
+    assert ready(planned(attended("refused"), change(2, "a"))) == [2]
+    assert list(planned(attended("conflict"), change(2, "a")).blocked) == [2]
+    assert list(planned(change(1, "a", "refused"), attended("refused"), change(3, "a")).blocked) == [3]
 
 
 def test_what_is_held_holds_back_its_artefact_only() -> None:

@@ -37,6 +37,7 @@ MAX_BYTES = 256 << 20
 _APPLICATION_ID = 0x50524D44  # PRMD
 _VERSION = 1
 _SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS digest (
     device      INTEGER NOT NULL,
     inode       INTEGER NOT NULL,
@@ -51,6 +52,7 @@ CREATE TABLE IF NOT EXISTS digest (
 ) WITHOUT ROWID;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
+COMMIT;
 """
 _FIND = """
 SELECT size_bytes, modified_ns, changed_ns, digest, check_sum, used_day FROM digest
@@ -128,7 +130,9 @@ class SqliteDigestCache:
         # For each call anew: nothing is inherited by a fork, and a file that another process dropped is not kept open.
         connection = sqlite3.connect(self._path, timeout=_BUSY_S)
         try:
+            connection.execute("BEGIN")  # another process may be making it: both are asked of the same state
             found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+            connection.commit()
             if found == [0, 0]:
                 connection.executescript(_SCHEMA)
                 self._path.chmod(0o600)

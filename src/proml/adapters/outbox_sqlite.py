@@ -21,7 +21,7 @@ from proml.errors import ConfigError, LocalStorageError, ProMLError, UnknownName
 from proml.ports import Entry, Intent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from proml.ports import Clock
 
@@ -97,13 +97,14 @@ class SqliteOutbox:
         with self._connected():
             pass
 
-    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+    def add(self, intents: Sequence[Intent], detail: Mapping[str, object] | None = None) -> Sequence[int]:
         """Adds intents durably, all or none, and returns their numbers (those known by key keep theirs)."""
-        rows = [(i.key, i.kind, i.artefact, json.dumps(dict(i.body)), self._now_ns()) for i in intents]
+        known = json.dumps(dict(detail or {}))
+        rows = [(i.key, i.kind, i.artefact, json.dumps(dict(i.body)), self._now_ns(), known) for i in intents]
         insert = (
             "INSERT INTO entry (key, kind, artefact, body, created_ns, state, raw_transaction, transaction_hash, "
             "block_number, block_hash, gas_used, attempts, error, confirmed_ns, detail, final) "
-            "VALUES (?, ?, ?, ?, ?, 'pending', x'', x'', -1, x'', 0, 0, '', 0, '{}', 0) ON CONFLICT (key) DO NOTHING"
+            "VALUES (?, ?, ?, ?, ?, 'pending', x'', x'', -1, x'', 0, 0, '', 0, ?, 0) ON CONFLICT (key) DO NOTHING"
         )
         with self._writing() as connection:
             connection.executemany(insert, rows)
@@ -229,16 +230,8 @@ class SqliteOutbox:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # Disk full may have rolled back already.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with self._connected() as connection, _transaction(connection, "IMMEDIATE"):
+            yield connection
 
     def _after_fork(self) -> None:
         if self._connection is not None:
@@ -275,16 +268,13 @@ class SqliteOutbox:
                 time.sleep(_OPEN_PAUSE_S)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA trusted_schema = OFF")
-        if not self._is_ready(connection):
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+        # Another process may be making it at this moment: what is asked has to be about one and the same state.
+        with _transaction(connection, "DEFERRED"):
+            ready = self._is_ready(connection)
+        if not ready:
+            with _transaction(connection, "IMMEDIATE"):
                 if not self._is_ready(connection):  # another process may have been first
                     self._create(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
 
     def _create(self, connection: sqlite3.Connection) -> None:
         for statement in _SCHEMA.split(";"):
@@ -362,6 +352,19 @@ def _object(text: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, found {type(value).__name__}")  # noqa: TRY004 - as json.loads raises it
     return value
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # Disk full may have rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _is_busy(failure: sqlite3.Error) -> bool:

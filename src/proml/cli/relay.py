@@ -101,7 +101,7 @@ def relay(session: Session, file: Path) -> None:
 def _send(session: Session, participant: Participant, message: Message, facts: dict[str, object]) -> Sent:
     """Sends a message; one that was asked for before and is on its way goes on from there."""
     from proml.cli.sending import send  # noqa: PLC0415 - takes long to import
-    from proml.submit import deciding, relaying  # noqa: PLC0415 - as above
+    from proml.submit import relaying  # noqa: PLC0415 - as above
 
     known = relaying.find(participant.outbox, message)
     if known is not None and known.state == "confirmed":
@@ -116,7 +116,7 @@ def _send(session: Session, participant: Participant, message: Message, facts: d
     except (ConflictError, RefusedError) as error:
         # It can be bound to nothing else, so there is nothing to try again with the same entry.
         if participant.outbox.entry(number).state in ("refused", "conflict"):
-            deciding.drop(participant.outbox, participant.signer.address, number)
+            participant.drop(number)
         if isinstance(error, ConflictError):
             error.hint = "Look at what changed; only its signer can sign it anew."
         raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from proml.cli import output
 from proml.cli.status import entry_document
-from proml.errors import ConflictError, UnreachableError
+from proml.errors import ConflictError, RefusedError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def send(session: Session, participant: Participant, numbers: Sequence[int]) -> 
     """
     session.facts["entry"] = numbers[0] if len(numbers) == 1 else list(numbers)
     try:
-        report = participant.deliver(numbers, give_up=numbers)
+        report = participant.deliver(numbers)
         entries = tuple(report.raise_for(number) for number in numbers)
     except UnreachableError as error:
         raise UnreachableError(
@@ -78,6 +78,11 @@ def send(session: Session, participant: Participant, numbers: Sequence[int]) -> 
             hint=f"Look at it again, then `proml sync --rebase {first}` sends it on what is there now, "
             f"or `proml sync --drop {first}` gives it up.",
         ) from error
+    except (RefusedError, UsageError):
+        for number in numbers:
+            if participant.outbox.entry(number).state == "refused":
+                participant.drop(number)
+        raise
     return Sent(entries, session.verbose)
 
 

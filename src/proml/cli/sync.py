@@ -47,18 +47,15 @@ def sync(  # one option each
     Exits with 3, 5 or 6 when something was refused, cannot be sent yet, or is in conflict; nothing is lost.
     """
     from proml.capture.recover import recover  # noqa: PLC0415 - only here
-    from proml.submit import deciding  # noqa: PLC0415 - takes long to import
-    from proml.submit.given import GIVEN  # noqa: PLC0415 - as above
 
     if final and no_wait:
         raise UsageError("--final waits for blocks, --no-wait does not.", hint="Leave one of them out.")
     wait: Wait = None if no_wait else "final" if final else "included"
     with session.participant() as participant:
-        account = participant.identity.address if participant.node is None else GIVEN
         for number in dropped:
-            deciding.drop(participant.outbox, account, number, participant.node)
+            participant.drop(number)
         for number in rebased:
-            deciding.rebase(participant.outbox, account, number, participant.node)
+            participant.rebase(number)
         recovery = recover(participant.folder.root)
         report = _deliver(session, participant, wait)
         following = _follow(session, participant, rebuild=rebuild)

@@ -9,10 +9,7 @@ from proml.errors import ConflictError, UsageError
 from proml.submit.given import GIVEN, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from proml.ports import Entry, Node, Outbox
-    from proml.submit.report import DeliveryReport
+    from proml.ports import Entry, Node, Outbox, SenderLock
 
 _LOCK_TIMEOUT_S = 30.0
 
@@ -29,7 +26,7 @@ def rebase(outbox: Outbox, account: str, number: int, node: Node | None = None) 
         UnknownName: There is no such entry.
         UsageError: It waits, was sent or dropped, or it is a vote in conflict: a vote is for what was seen.
     """
-    with outbox.lock_sender(account, timeout_s=_LOCK_TIMEOUT_S):
+    with _lock(outbox, account, node):
         entry = outbox.entry(number)
         if GIVEN in entry.detail:
             return _changed(outbox, decide(entry, node, "rebase"))
@@ -65,7 +62,7 @@ def drop(outbox: Outbox, account: str, number: int, node: Node | None = None) ->
         UnknownName: There is no such entry.
         ConflictError: It was sent already, so that it can no longer be taken back.
     """
-    with outbox.lock_sender(account, timeout_s=_LOCK_TIMEOUT_S):
+    with _lock(outbox, account, node):
         entry = outbox.entry(number)
         if GIVEN in entry.detail:
             return _changed(outbox, decide(entry, node, "drop"))
@@ -77,21 +74,8 @@ def drop(outbox: Outbox, account: str, number: int, node: Node | None = None) ->
         return _changed(outbox, replace(entry, state="dropped"))
 
 
-def drop_refused(
-    outbox: Outbox, report: DeliveryReport, numbers: Collection[int], node: Node | None = None
-) -> DeliveryReport:
-    """Gives up those of a delivery's entries that the rules refuse; the caller still holds the sender's lock.
-
-    Once the lock is free, another process may send what comes after them, and one that was refused holds that back.
-    """
-    refused = [entry for entry in report.in_state("refused") if entry.number in numbers]
-    dropped = {
-        entry.number: decide(entry, node, "drop") if GIVEN in entry.detail else replace(entry, state="dropped")
-        for entry in refused
-    }
-    if dropped:
-        outbox.update(list(dropped.values()))
-    return replace(report, entries=tuple(dropped.get(entry.number, entry) for entry in report.entries))
+def _lock(outbox: Outbox, account: str, node: Node | None) -> SenderLock:
+    return outbox.lock_sender(account if node is None else GIVEN, timeout_s=_LOCK_TIMEOUT_S)
 
 
 def _changed(outbox: Outbox, entry: Entry) -> Entry:

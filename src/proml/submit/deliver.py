@@ -22,7 +22,7 @@ from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed,
 from proml.core.refusal import explain
 from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
 from proml.ports import Reverted
-from proml.submit import deciding, unknown_inputs
+from proml.submit import unknown_inputs
 from proml.submit.anchoring import group_anchors
 from proml.submit.bind import Binder
 from proml.submit.book import Book
@@ -95,7 +95,6 @@ def deliver(
     wait: Wait = "included",
     progress: Progress | None = None,
     timeout_s: float = 120.0,
-    give_up: Collection[int] = (),
 ) -> DeliveryReport:
     """Sends what waits in the outbox.
 
@@ -109,8 +108,6 @@ def deliver(
         progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
         timeout_s: How long to wait for blocks, in seconds, counted from the last block that brought something; what is
             slept is counted, so that a clock which is set meanwhile changes nothing.
-        give_up: Numbers of entries that are dropped if the rules refuse them, because somebody is told at once. They
-            are dropped before anyone else can send, so that they hold nothing back.
 
     Raises:
         UnreachableError: The ledger does not answer; nothing is lost, and the next delivery goes on.
@@ -118,8 +115,7 @@ def deliver(
         VerificationError: This is not the chain that the workspace file pins.
     """
     with _lock(channel):
-        report = _Delivery(channel, only, wait, progress).run(timeout_s)
-        return deciding.drop_refused(channel.outbox, report, give_up)
+        return _Delivery(channel, only, wait, progress).run(timeout_s)
 
 
 def _lock(channel: Channel) -> SenderLock:

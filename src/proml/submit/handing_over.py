@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from proml.core.intent import documents_of, parse_intent
 from proml.errors import InvalidRecord, NotAvailable
-from proml.submit import deciding
 from proml.submit.given import GIVEN, GIVEN_AS, as_told, number_there
 from proml.submit.report import DeliveryReport
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from proml.ports import Clock, Entry, Node, Outbox, Store
     from proml.submit.book import Progress
@@ -38,7 +37,6 @@ def hand_over(
     wait: Wait = "included",
     progress: Progress | None = None,
     timeout_s: float = 120.0,
-    give_up: Collection[int] = (),
 ) -> DeliveryReport:
     """Gives what is pending to a node, then waits for what becomes of it.
 
@@ -50,7 +48,6 @@ def hand_over(
         wait: Until entries are in a block, until that is final, or not at all (None).
         progress: As for :func:`proml.submit.deliver.deliver`.
         timeout_s: How long to wait, in seconds.
-        give_up: Numbers of entries that are dropped, here and there, if the rules refuse them.
 
     Raises:
         UnreachableError: The node does not answer, or takes no more for now; nothing is lost.
@@ -72,8 +69,7 @@ def hand_over(
                 break
             clock.sleep(poll_s)
             poll_s = min(2 * poll_s, _LONGEST_POLL_S)
-        waiting = {e.number: _waiting(e) for e in entries if e.state == "sent"}
-        return deciding.drop_refused(outbox, DeliveryReport(tuple(entries), waiting), give_up, node)
+    return DeliveryReport(tuple(entries), {e.number: _waiting(e) for e in entries if e.state == "sent"})
 
 
 def _waiting(entry: Entry) -> str:

@@ -24,12 +24,13 @@ from proml.core.name import check_name
 from proml.core.operation import ZERO, Grant, Input, Proposal
 from proml.core.record import SALT_BYTES, Record, build_record
 from proml.core.words import parse_address
+from proml.ports import ATTENDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from proml.core.manifest import Manifest
-    from proml.ports import Clock, Intent, Store
+    from proml.ports import Clock, Intent, Outbox, Store
 
 
 class Intake(Protocol):
@@ -53,6 +54,21 @@ class Desk:
     store: Store
     outbox: Intake
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """Takes intents in for somebody who waits for what becomes of them.
+
+    Attributes:
+        outbox: Where they go.
+    """
+
+    outbox: Outbox
+
+    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+        """Adds intents, all or none, and returns their numbers."""
+        return self.outbox.add(intents, {ATTENDED: True})
 
 
 @dataclass(frozen=True, slots=True)

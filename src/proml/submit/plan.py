@@ -1,7 +1,8 @@
 """Which entries of the outbox can go now, and what the others wait for. Pure.
 
 Intents of one artefact go in order. Transitions that build on each other may go together, as a sequence in one
-transaction. One that failed holds back the later ones of its artefact, and nothing else. What uses something that an
+transaction. One that failed holds back the later ones of its artefact, and nothing else; not even these, if the rules
+refused it and whoever asked for it is told at once. What uses something that an
 earlier entry brings goes after it, since the head that it names is not known before; and what changes something goes
 after the earlier entries that use it as it is.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proml.core.intent import AnchorIntent, RegisterIntent, RelayIntent, TransitionIntent, TypedIntent
+from proml.ports import ATTENDED
 from proml.submit.bound import MAX_BATCH
 
 if TYPE_CHECKING:
@@ -108,7 +110,8 @@ class _Planner:
             line = f"messages of {typed.signer}"
         if entry.state in _FAILED:
             self._stuck.add(entry.number)
-            if entry.intent.artefact:
+            is_passed = entry.state == "refused" and ATTENDED in entry.detail
+            if entry.intent.artefact and not is_passed:
                 self._failed.setdefault(line, entry)
         else:
             sequence = self._place(entry, typed, line) if is_wanted else None
