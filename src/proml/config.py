@@ -213,7 +213,7 @@ def read_config(folder: Folder) -> Config:
     text = _read_text(path)
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct or delete that line.") from error
     run = _read_run(values.pop("run", {}), path, text)
     places = read_places(values.pop("places", {}), f"{path}, line {_line_of('places', text)}")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from proml.adapters.content_folder import FolderContents
 from proml.adapters.content_shared import SharedContents
 from proml.adapters.sharing_sqlite import SqliteSharing
-from proml.errors import ConfigError, UnknownName
+from proml.adapters.store_fsspec import without_password
+from proml.errors import ConfigError, MissingExtra, ProMLError, UnknownName
 from proml.places import PlaceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from proml.contents import Contents
+    from proml.contents import Chunks, Contents, ObjectName, OpenAt, Piece, Told
     from proml.wiring import Participant
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
@@ -50,19 +51,53 @@ def open_places(participant: Participant, words: Sequence[str] = (), *, stores: 
 
     Raises:
         UnknownName: A word is none of them.
-        ConfigError: A place's settings cannot be used.
+        ConfigError: The settings of a place that was named cannot be used.
         MissingExtra: The package that its kind needs is not installed.
     """
     if words:
-        return [open_place(participant, word) for word in dict.fromkeys(words)]
+        return _distinct([open_place(participant, word) for word in dict.fromkeys(words)])
     places = participant.config.places
-    opened = [open_place(participant, name) for name in places]
+    opened = [_open_if_possible(participant, name, settings) for name, settings in places.items()]
     if stores:
         known = {settings.url for settings in places.values()}
         # Records behind http(s) are files that a web server has; content behind http(s) is at a node.
         others = [url for url in participant.workspace.stores if url not in known and not url.startswith(_NODE)]
-        opened += [Place(url, _open(participant, PlaceSettings(url))) for url in others]
-    return opened
+        opened += [_open_if_possible(participant, url, PlaceSettings(url)) for url in others]
+    return _distinct(opened)
+
+
+def _distinct(opened: Sequence[Place]) -> list[Place]:
+    """Leaves out what is the same place under another name: it has one copy."""
+    return list({place.contents.where: place for place in reversed(opened)}.values())[::-1]
+
+
+def _open_if_possible(participant: Participant, name: str, settings: PlaceSettings) -> Place:
+    """Opens a place of the configuration; one that cannot be opened says so when it is asked, as a silent one does."""
+    try:
+        return Place(name, _open(participant, settings))
+    except (ConfigError, MissingExtra) as error:
+        return Place(name, _Unusable(without_password(settings.url), error))
+
+
+class _Unusable:
+    """A place that cannot be opened."""
+
+    def __init__(self, where: str, error: ProMLError) -> None:
+        self.where = where
+        self._error = error
+
+    def size(self, name: ObjectName) -> int | None:  # noqa: ARG002 - the port's
+        raise self._error
+
+    def read(self, name: ObjectName, offset: int = 0, length: int | None = None) -> Chunks:  # noqa: ARG002 - the port's
+        yield from ()  # as other places: it is told when the first byte is asked for
+        raise self._error
+
+    def put(self, piece: Piece, open_at: OpenAt, told: Told) -> None:  # noqa: ARG002 - the port's
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def open_place(participant: Participant, word: str) -> Place:

@@ -121,6 +121,16 @@ def test_a_tree_without_end_is_given_up(daemon: tuple[Daemon, str], monkeypatch:
         list(IpfsGateway(IpfsDaemon(daemon[1]).root, daemon[1]).read(name))
 
 
+def test_a_few_blocks_with_false_lengths_are_not_walked_for_ever(daemon: tuple[Daemon, str]) -> None:
+    node = daemon[0].parent([])
+    for _ in range(12):
+        node = daemon[0].parent([(node[0], 1, 1)] * 20)
+    name = piece_of(b"x").name
+    daemon[0].files[f"/proml/{name.path}"] = node
+    with pytest.raises(VerificationError, match="as the block above it says"):
+        list(IpfsGateway(IpfsDaemon(daemon[1]).root, daemon[1]).read(name))
+
+
 @pytest.mark.parametrize("block", [b"\xff" * 20, b"\x0a\xff\x01", b"\x0d1234", field(1, field(1, 2) + field(3, 5)),
                                    field(2, field(1, b"no cid")) + field(1, field(1, 1)), b""])  # fmt: skip
 def test_what_is_no_file_or_folder_is_refused(block: bytes) -> None:

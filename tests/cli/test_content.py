@@ -130,6 +130,63 @@ def test_copies_are_made_checked_and_counted(shared: Study, tmp_path: Path) -> N
     shared.verifier("content", "replicate", "tumours", "--copies", 4, *places, code=5)
 
 
+def test_one_folder_by_two_names_is_one_copy(shared: Study, tmp_path: Path) -> None:
+    shared.developer("content", "place", "add", "once", tmp_path / "once")
+    to = ("--to", "once", "--to", tmp_path / "once")
+    answer = shared.developer("content", "replicate", "tumours", "data", "--copies", 2, *to, code=5)
+    assert "expected 2 copies, found 1" in answer.err
+    shared.developer("content", "place", "remove", "once")
+
+
+def test_a_damaged_copy_is_mended_as_the_check_says(shared: Study, bucket: Path) -> None:
+    shared.developer("content", "push", "tumours", "data", "--to", bucket)
+    harmed = max((path for path in bucket.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    harmed.write_bytes(b"x" * harmed.stat().st_size)
+    assert "--anew" in shared.developer("content", "check", "tumours", "--at", bucket, code=4).err
+    shared.developer("content", "push", "tumours", "data", "--to", bucket, "--anew")
+    shared.developer("content", "check", "tumours", "--at", bucket)
+
+
+def test_a_named_place_that_lost_everything_fails_a_check_and_promises_nothing(shared: Study, tmp_path: Path) -> None:
+    answer = shared.developer("content", "check", "tumours", "--at", tmp_path / "nothing", code=4)
+    assert "none" in answer.err
+    assert "would have been seen" not in answer.out
+    shared.developer("content", "place", "add", "empty", tmp_path / "nothing")
+    shared.developer("content", "check", "tumours")  # of all places, some may never have had it
+    shared.developer("content", "place", "remove", "empty")
+
+
+def test_a_place_that_cannot_be_opened_keeps_nobody_from_the_others(
+    shared: Study, bucket: Path, target: Path, tmp_path: Path
+) -> None:
+    person = shared.developer
+    (tmp_path / "token").write_text("secret")
+    words = ("content", "place", "add", "clinic", "https://127.0.0.1:9")
+    person(*words, "--token-file", tmp_path / "token")
+    person("content", "place", "add", "bucket", bucket)
+    person("content", "push", "tumours", "data", "--to", "bucket")
+    (tmp_path / "bad").write_text("no certificate")
+    replacing = (*words, "--token-file", tmp_path / "bad", "--ca-file", tmp_path / "bad", "--replace")
+    person(*replacing, code=2)
+    kept = person.folder / ".proml" / "places"
+    assert (kept / "clinic.token").read_text() == "secret"
+    assert not (kept / "clinic.pem").exists()
+    (kept / "clinic.token").unlink()
+    assert "expected the token" in person("content", "fetch", "tumours", "-o", target).err
+    assert read_files(target) == TREE
+    assert "expected the token" in person("content", "fetch", "tumours", "-o", target, "--from", "clinic", code=2).err
+    for name in ("clinic", "bucket"):
+        person("content", "place", "remove", name)
+
+
+def test_a_folder_that_may_not_be_read_is_said(shared: Study, bucket: Path) -> None:
+    bucket.mkdir()
+    (bucket / "sha256").symlink_to("sha256")  # the superuser may read everything but this
+    assert "cannot be read" in shared.developer("content", "push", "tumours", "data", "--to", bucket, code=2).err
+    assert "cannot be read" in shared.developer("content", "check", "tumours", "--at", bucket, code=5).out
+    assert "cannot be read" in shared.developer("content", "list", "tumours", "--at", bucket).out
+
+
 def test_nobody_is_asked_for_a_place_that_is_not_known(shared: Study) -> None:
     answer = shared.verifier("content", "push", "tumours", shared.developer.folder / "data", "--to", "nowhere", code=2)
     assert "place add" in answer.err

@@ -114,6 +114,29 @@ def test_another_genesis_for_a_folder_that_has_one_is_refused(any_plan: Plan, fo
             write_folder(changed, "lab", folder / "lab")
 
 
+@pytest.mark.parametrize("harm", ["cut", "no genesis", "both"])
+def test_a_damaged_folder_is_written_anew_as_the_hint_says(any_plan: Plan, folder: Path, harm: str) -> None:
+    root = folder / "lab"
+    before = write_folder(any_plan, "lab", root)
+    if harm != "no genesis":
+        (root / "network.json").write_bytes((root / "network.json").read_bytes()[:50])
+    if harm != "cut":
+        (root / "genesis.json").unlink()
+    with pytest.raises(ConfigError):
+        read_network(root)
+    if harm == "cut":
+        with pytest.raises(ConfigError, match="another genesis block"):
+            write_folder(dataclasses.replace(any_plan, period_s=2), "lab", root)
+    assert write_folder(any_plan, "lab", root) == before == read_network(root)
+
+
+def test_a_unit_for_a_folder_with_signs_that_units_read_otherwise(any_plan: Plan, folder: Path) -> None:
+    write_folder(any_plan, "lab", folder / "100%h $A" / "lab")
+    unit = (folder / "100%h $A" / "lab" / "proml-consortium.service").read_text()
+    assert f"WorkingDirectory={folder}/100%%h $A/lab\n" in unit
+    assert f'ExecStart="{folder}/100%%h $$A/lab/start.sh"\n' in unit
+
+
 def test_a_folder_is_one_participants(any_plan: Plan, folder: Path) -> None:
     write_folder(any_plan, "lab", folder / "lab")
     with pytest.raises(ConfigError, match="folder of lab"):

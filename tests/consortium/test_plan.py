@@ -49,6 +49,10 @@ def test_a_plan_and_the_public_files_make_the_whole(plan: Plan, folder: Path) ->
         ("10.77.0.3", "10.77.0.4", "same host"),
         ("period_s = 1", "period_s = 1\ngas_limit = 1000", "gas_limit"),
         ("period_s = 1", "period_s = [", "not valid TOML"),
+        pytest.param("period_s = 1", f"period_s = {'9' * 5000}", "not valid TOML", id="thousands of digits"),
+        pytest.param("period_s = 1", f"period_s = 0x{'f' * 5000}", "more than 50 digits", id="thousands in hex"),
+        ("period_s = 1", "period_s = 0", "found 0"),
+        ("rpc_port = 8600", "rpc_port = 30303", "both p2p_port and rpc_port"),
     ],
 )
 def test_a_plan_that_cannot_be_used_says_where_and_why(folder: Path, old: str, new: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""When a client is not sent back; that it is, and what comes of it, is tried on real clients in tests/network."""
+"""What is not done to a client; what is done, and what comes of it, is tried on real clients in tests/network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from proml.consortium import client
 from proml.consortium.client import ClientStatus
 from proml.consortium.folder import write_folder
-from proml.errors import ConflictError, ProMLError, UnreachableError, UsageError
+from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from proml.consortium.plan import Plan
 
 STANDS = ClientStatus(pid=1, block_number=72, standing_s=30, peers=3, validators={"0x1": "lab", "0x2": "clinic"})
+
+
+def test_the_only_validator_is_not_voted_out(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = write_folder(plan, "lab", folder / "lab")
+    alone = dataclasses.replace(STANDS, is_validator=True, validators={network.validators["lab"]: "lab"})
+    monkeypatch.setattr(client, "status", lambda _: alone)
+    with pytest.raises(UsageError, match="the only validator"):
+        client.vote(network, "lab", admit=False)
+
+
+def test_nothing_is_stopped_that_could_not_be_started_again(
+    plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = write_folder(plan, "lab", folder / "lab")
+    monkeypatch.setattr(client, "status", lambda _: STANDS)
+    monkeypatch.setenv("PROML_GETH", str(folder / "nothing"))
+    ended: list[int] = []
+    monkeypatch.setattr(client, "_end", lambda _network, pid: ended.append(pid))
+    with pytest.raises(ConfigError, match="cannot be run"):
+        client.step_back(network)
+    assert not ended
 
 
 def test_where_blocks_are_final_at_once_there_is_nothing_to_leave(plan: Plan, folder: Path) -> None:

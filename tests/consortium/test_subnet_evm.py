@@ -10,6 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from Crypto.PublicKey import ECC
 from tests.consortium.conftest import ACCOUNTS, NAMES, PLAN
 from tests.consortium.platform_transactions import Spent, read_transaction
 
@@ -228,9 +229,23 @@ def test_a_public_file_with_anothers_staking_keys_is_refused(made: Path, tmp_pat
         read_public(tmp_path / "lab.public.json", "lab")
 
 
-def test_a_certificate_that_is_none_is_refused(made: Path, tmp_path: Path) -> None:
+_KEY = ECC.construct(curve="P-256", d=5)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(b"0" * 200, id="nonsense"),
+        pytest.param(b"ecdsa-sha2-nistp256 AAAA" + b"\0" * 100, id="nonsense of OpenSSH"),
+        pytest.param(_KEY.export_key(format="DER"), id="private key"),
+        pytest.param(_KEY.export_key(format="DER", use_pkcs8=False), id="private key without its algorithm"),
+        pytest.param(_KEY.public_key().export_key(format="OpenSSH").encode(), id="OpenSSH"),
+        pytest.param(_KEY.export_key(format="PEM").encode(), id="PEM"),
+    ],
+)
+def test_a_certificate_that_is_none_is_refused(made: Path, tmp_path: Path, given: bytes) -> None:
     mine = json.loads((made / "lab" / "lab.public.json").read_text())
-    mine["staking"]["certificate"] = "0x" + "30" * 200
+    mine["staking"]["certificate"] = f"0x{given.hex()}"
     (tmp_path / "lab.public.json").write_text(json.dumps(mine))
     with pytest.raises(ConfigError, match="certificate of the curve P-256"):
         read_public(tmp_path / "lab.public.json", "lab")

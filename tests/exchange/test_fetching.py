@@ -169,10 +169,10 @@ def test_a_link_in_the_place_of_a_file_is_another_file(tmp_path: Path) -> None:
     assert (tmp_path / "victim").read_bytes() == b"1,2\n"
 
 
-@pytest.mark.parametrize("name", [".proml/config.toml", ".PROML/x"])
+@pytest.mark.parametrize("name", [".proml/config.toml", ".PROML/x", "release/.proml/workspace.json", "a/.Proml"])
 def test_names_that_would_become_a_working_folder_are_refused(tmp_path: Path, name: str) -> None:
-    manifest, place = manifest_and_place(["a", name])
-    with pytest.raises(ContentError, match="how programs work"):
+    manifest, place = manifest_and_place(["b", name])
+    with pytest.raises(ContentError, match="a working folder of somebody else's"):
         fetch(manifest, tmp_path, [place])
     assert place.asked == []
 
@@ -185,6 +185,21 @@ def test_a_repository_is_fetched_into_a_new_folder_only(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="how programs work"):
         fetch(manifest, tmp_path / "mine", [place])
     assert list((tmp_path / "mine" / ".git").iterdir()) == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_in_the_place_of_a_file_stays(tmp_path: Path, overwrite: bool) -> None:  # noqa: FBT001
+    (tmp_path / "data" / "a.csv").mkdir(parents=True)
+    (tmp_path / "data" / "a.csv" / "mine").write_text("1")
+    with pytest.raises(ContentError, match="a folder is there" if overwrite else r"a\.csv"):
+        fetch(MANIFEST, tmp_path / "data", [Serving(FILES)], Fetching(overwrite=overwrite))
+    assert (tmp_path / "data" / "a.csv" / "mine").read_text() == "1"
+
+
+def test_a_name_that_the_file_system_does_not_take_is_said(tmp_path: Path) -> None:
+    manifest, place = manifest_and_place(["a", "x" * 300])
+    with pytest.raises(ContentError, match="too long"):
+        fetch(manifest, tmp_path / "data", [place])
 
 
 def test_names_that_are_one_on_the_file_system_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,6 +338,23 @@ def test_progress_ends_at_the_length_of_all_files(tmp_path: Path) -> None:
     fetch(MANIFEST, tmp_path, [Ending(FILES), Lying(FILES), Serving(FILES)], how)
     assert seen[-1] == (MANIFEST.size_bytes, MANIFEST.size_bytes)
     assert max(done for done, _ in seen) <= MANIFEST.size_bytes
+
+
+def test_an_interruption_does_not_wait_for_a_place_that_is_silent() -> None:
+    silent, begun = threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        if number:
+            begun.wait(10)
+            raise KeyboardInterrupt
+        begun.set()
+        silent.wait(60)
+
+    since = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel([1, 0], work, Tally(0))
+    assert time.monotonic() - since < 30
+    silent.set()
 
 
 def test_a_failure_of_one_thread_stops_the_others_and_is_the_one_that_is_raised() -> None:

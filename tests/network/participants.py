@@ -147,6 +147,19 @@ class Member:
         self("consortium", "stop", self.network)
         self.start()
 
+    @contextlib.contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Has its client run by its start script, as a service manager does, until the end of the block."""
+        started = subprocess.Popen(
+            [*self.fabric.enter(self.machine), "/bin/sh", str(self.network / "start.sh")], env=self._environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            started.terminate()
+            started.wait(HEALS_S)
+
     def beside(self, place: str) -> Member:
         """Returns the same member in another working folder, of the same workspace."""
         made = replace(self, place=place, written=[])

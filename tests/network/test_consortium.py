@@ -240,6 +240,23 @@ def test_a_client_is_stopped_in_order_and_starts_again(study: Consortium) -> Non
     study.check()
 
 
+def test_a_client_that_another_program_runs_is_looked_at_and_left_to_it(study: Consortium) -> None:
+    lab = study["lab"]
+    lab("consortium", "stop", lab.network)
+    with lab.supervised():
+        study.until(lambda: lab.ask("consortium", "status", lab.network).returncode == 0, "the client answers")
+        assert "run by another program" in lab("consortium", "stop", lab.network, code=6)["error"]["message"]
+        lab("consortium", "start", lab.network, code=6)
+        (lab.network / "client.pid").unlink()  # as in a container, whose processes have other numbers
+        found = lab("consortium", "status", lab.network)
+        assert (found["pid"], found["is_validator"], found["peers"] > 0) == (0, True, True)
+        for command in ("start", "stop"):
+            assert "answers" in lab("consortium", command, lab.network, code=6)["error"]["message"]
+    lab.start()
+    study.grows()
+    study.check()
+
+
 def test_a_node_keeps_what_it_is_given_while_its_client_is_dead_and_it_is_killed_itself(study: Consortium) -> None:
     lab = study["lab"]
     node = lab.start_node()

@@ -190,6 +190,51 @@ def test_one_peer_s_false_announcement_does_not_keep_another_out(folder: Folder)
             assert node.size(PIECE.name) == len(DATA)
 
 
+@pytest.mark.parametrize("sent", [b"", b"x", DATA + b"x"])
+def test_a_false_announcement_harms_nothing_that_is_here(folder: Folder, sent: bytes) -> None:
+    good, bad = new_peer(folder, "good", quota_bytes=len(DATA)), new_peer(folder, "bad", quota_bytes=len(sent) + 1)
+    with serving(folder) as port, closing(NodeContents(f"http://127.0.0.1:{port}", good)) as node:
+        node.put(PIECE, giving(DATA), Told())
+        headers = {"Upload-Offset": "0", "Upload-Length": str(len(sent))}
+        status, body = ask(port, "PUT", f"/v1/uploads/sha256/{PIECE.name.digest.hex()}", bad, sent, headers)
+        assert (status, json.loads(body)["error"]["type"]) == (422, "VerificationError")
+        assert b"".join(node.read(PIECE.name)) == DATA
+    assert {peer.name: peer.placed_bytes for peer in SqliteSharing(folder.sharing_file).peers()} == {
+        "good": len(DATA), "bad": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"x" + data[1:], lambda data: data[:-5]], ids=["changed", "cut"])
+def test_what_was_damaged_here_is_taken_anew(folder: Folder, harm: Callable[[bytes], bytes]) -> None:
+    with node_of(folder, new_peer(folder, quota_bytes=len(DATA))) as node:
+        node.put(PIECE, giving(DATA), Told())
+        path = folder.content_folder / PIECE.name.path
+        path.write_bytes(harm(DATA))
+        node.put(PIECE, giving(DATA), Told())
+        assert path.read_bytes() == DATA
+
+
+def test_wrong_bytes_for_what_was_damaged_here_are_not_taken_and_stay_charged(folder: Folder) -> None:
+    token = new_peer(folder, quota_bytes=len(DATA))
+    with serving(folder) as port, closing(NodeContents(f"http://127.0.0.1:{port}", token)) as node:
+        node.put(PIECE, giving(DATA), Told())
+        (folder.content_folder / PIECE.name.path).write_bytes(b"damaged")
+        headers = {"Upload-Offset": "0", "Upload-Length": str(len(DATA))}
+        wrong = b"x" * len(DATA)
+        assert ask(port, "PUT", f"/v1/uploads/sha256/{PIECE.name.digest.hex()}", token, wrong, headers)[0] == 422
+    assert (folder.content_folder / PIECE.name.path).read_bytes() == b"damaged"
+    assert SqliteSharing(folder.sharing_file).peers()[0].placed_bytes == len(DATA)
+
+
+def test_nothing_of_an_object_without_bytes_is_read(folder: Folder) -> None:
+    empty = piece_of(b"")
+    share(folder, b"")
+    with node_of(folder, new_peer(folder)) as node:
+        assert node.size(empty.name) == 0
+        assert list(node.read(empty.name, 0, 0)) == []
+        assert list(node.read(empty.name)) == []
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [
@@ -327,11 +372,19 @@ def endless_head(_head: str) -> Iterator[bytes]:
         yield b"X-More: " + b"x" * 60000 + b"\r\n"
 
 
+def dripping_head(_head: str) -> Iterator[bytes]:
+    yield OK + b"X-More: "
+    while True:
+        time.sleep(0.05)
+        yield b"x"
+
+
 def ignoring_the_range(_head: str) -> Iterator[bytes]:
     yield OK + f"Content-Length: {len(DATA)}\r\n\r\n".encode() + DATA
 
 
-HARMFUL = [wrong, endless, too_few, too_few_and_says_so, stalling, elsewhere, no_http, endless_head]
+HARMFUL = [wrong, endless, too_few, too_few_and_says_so, stalling, elsewhere, no_http, endless_head,
+           dripping_head]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", HARMFUL, ids=lambda answer: answer.__name__)

@@ -39,7 +39,15 @@ class LocalFiles:
         if self._is_manifest(name):
             return len(self._manifest.bytes)
         path = self._paths.get(name)
-        return None if path is None or not Path(path).is_file() else Path(path).stat().st_size
+        if path is None:
+            return None
+        try:
+            status = Path(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, name: ObjectName, offset: int = 0, length: int | None = None) -> Chunks:
         """Yields a file's bytes; raises NotAvailable."""
@@ -86,9 +94,14 @@ def read_file(path: str | Path, name: ObjectName, where: str, offset: int = 0, l
     except (FileNotFoundError, NotADirectoryError):
         raise NotAvailable(not_there(where, name)) from None
     except OSError as error:
-        raise LocalStorageError(
-            f"{path} cannot be read: {error.strerror or error}.", hint="Correct its permissions, or check the disk."
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | Path, error: OSError) -> LocalStorageError:
+    """Returns the error for a file that the system does not let us read."""
+    return LocalStorageError(
+        f"{path} cannot be read: {error.strerror or error}.", hint="Correct its permissions, or check the disk."
+    )
 
 
 def read_chunks(file: BinaryIO, length: int | None) -> Iterator[bytes]:

@@ -5,10 +5,11 @@ What is underway is beside it as ``.unfinished-…``, and is continued by whoeve
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proml.adapters.content_files import read_file
+from proml.adapters.content_files import read_file, unreadable
 from proml.adapters.store_folder import sync_folder
 from proml.filling import filled, writing
 
@@ -35,9 +36,12 @@ class FolderContents:
         """Returns the length of the file under a name; None if there is none."""
         path = self._root / name.path
         try:
-            return path.stat().st_size if path.is_file() and not path.is_symlink() else None
-        except FileNotFoundError:
+            status = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, name: ObjectName, offset: int = 0, length: int | None = None) -> Chunks:
         """Yields a file's bytes.
@@ -54,6 +58,8 @@ class FolderContents:
             return self._partial(name).stat().st_size
         except FileNotFoundError:
             return 0
+        except OSError as error:
+            raise unreadable(self._partial(name), error) from error
 
     def put(self, piece: Piece, open_at: OpenAt, told: Told) -> None:
         """Places an object durably; what came of it before is continued, and checked with the rest.
@@ -75,10 +81,9 @@ class FolderContents:
             for folder in (path.parent, *above):
                 sync_folder(folder)
 
-    def remove(self, name: ObjectName) -> None:
-        """Removes an object, whole or not, if it is there."""
+    def forget_unfinished(self, name: ObjectName) -> None:
+        """Removes what has come of an object that is not whole yet."""
         with writing(self._root):
-            (self._root / name.path).unlink(missing_ok=True)
             self._partial(name).unlink(missing_ok=True)
 
     def close(self) -> None:

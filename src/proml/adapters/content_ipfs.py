@@ -19,9 +19,10 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from proml.adapters.http_head import within
 from proml.adapters.ipfs_blocks import MAX_BLOCK_BYTES, RAW, Cid, Node, check_block, parse_cid, parse_node
 from proml.contents import CHUNK_BYTES, not_there, read_only
-from proml.errors import ConfigError, NotAvailable, ProMLError, UnreachableError
+from proml.errors import ConfigError, NotAvailable, ProMLError, UnreachableError, VerificationError
 from proml.filling import verified
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from proml.contents import Chunks, ObjectName, OpenAt, Piece, Told
 
 TIMEOUT_S = 60.0
+HEAD_S = 2 * TIMEOUT_S
 FOLDER = "/proml"
 _MOST_ANSWER_BYTES = 1 << 20
 _MOST_DEPTH = 32
@@ -199,8 +201,19 @@ class IpfsGateway:
         position = len(node.data)
         for (_, target), size_bytes in zip(node.links, node.sizes, strict=False):
             if offset < position + size_bytes:
+                self._check_length(target, size_bytes)
                 yield from self._walk(target, max(0, offset - position), depth + 1)
             position += size_bytes
+
+    def _check_length(self, cid: Cid, size_bytes: int) -> None:
+        """Lengths that do not add up would let a few blocks be walked through for ever."""
+        found = self._node(cid).size_bytes
+        if found != size_bytes:
+            raise VerificationError(
+                f"expected {size_bytes} bytes in the block {cid} of {self.where}, as the block above it says; "
+                f"found {found}.",
+                hint="Do not use this root; ask for another.",
+            )
 
     def _node(self, cid: Cid) -> Node:
         with self._lock:
@@ -249,7 +262,9 @@ class _Server:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
             connection.request(method, f"{self._path}{path}", body, dict(headers or {}))
-            yield connection.getresponse()
+            with within(connection, HEAD_S):
+                response = connection.getresponse()
+            yield response
         except (ProMLError, GeneratorExit):
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from proml.adapters.http_head import hang_up, within
 from proml.contents import CHUNK_BYTES, not_there
 from proml.errors import ConfigError, NotAvailable, ProMLError, UnreachableError, UsageError, VerificationError
 from proml.filling import verified, watched
@@ -50,7 +51,7 @@ class NodeContents:
     """
 
     timeout_s = TIMEOUT_S
-    """How long is waited for any byte."""
+    """How long is waited for any byte; twice that for the beginning of an answer, however many bytes it is."""
 
     def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
         self._secure, self._host, self._port, self._path = _parts(url)
@@ -79,6 +80,8 @@ class NodeContents:
             NotAvailable: The node does not have it, or does not share it with us.
             UnreachableError: No answer.
         """
+        if length == 0:
+            return  # no range of bytes means none
         end = "" if length is None else str(offset + length - 1)
         headers = {"Range": f"bytes={offset}-{end}"} if offset or length is not None else {}
         with self._asked("GET", _content(name), headers=headers) as response:
@@ -112,6 +115,7 @@ class NodeContents:
         """Drops all connections; safe to call twice."""
         with self._lock:
             for connection in self._open:
+                hang_up(connection)  # another thread may wait for it
                 connection.close()
             self._open.clear()
 
@@ -200,9 +204,13 @@ class NodeContents:
             if body is None:
                 raise
             with suppress(OSError, http.client.HTTPException):
-                return connection.getresponse()
+                return self._head(connection)
             raise
-        return connection.getresponse()
+        return self._head(connection)
+
+    def _head(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        with within(connection, 2 * self.timeout_s):
+            return connection.getresponse()
 
     def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
         kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)

@@ -301,7 +301,7 @@ def _status_lines(network: Network, found: ClientStatus) -> Iterator[str]:
     yield from output.fields([
         ("network", f"{network.name}, chain {network.chain_id}, {network.engine}"),
         ("participant", network.participant),
-        ("client", f"{found.version}, process {found.pid}"),
+        ("client", f"{found.version}, {f'process {found.pid}' if found.pid else 'not started from here'}"),
         ("ledger", network.rpc_url),
         ("genesis", f"0x{found.genesis_hash.hex()}"),
         ("block", f"{found.block_number}  {output.short(found.block_hash)}  {age} s ago"),

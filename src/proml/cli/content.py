@@ -77,10 +77,12 @@ _without_names = click.option(
 @click.argument("path", required=False, type=click.Path())
 @click.option("--to", "targets", multiple=True, required=True, metavar="PLACE", help="Where to; may be repeated.")
 @_without_names
+@click.option("--anew", is_flag=True, help="Also send what is there already, as it may be damaged.")
 @jobs
 def push(  # one option each
-    session: Session, name: str, path: str | None, *, targets: tuple[str, ...], without_names: bool, threads: int
-) -> None:
+    session: Session, name: str, path: str | None, *, targets: tuple[str, ...], without_names: bool, anew: bool,
+    threads: int,
+) -> None:  # fmt: skip
     """Place a version's bytes in a store or at a node.
 
     Only what is missing there is sent. Without PATH, the bytes are taken from where they are shared from. Repeat it if
@@ -98,7 +100,7 @@ def push(  # one option each
             with output.progress(
                 f"pushing to {output.printable(at.name)}", quiet=session.as_json, in_bytes=True
             ) as advance:
-                how = Pushing(not without_names, threads, advance)
+                how = Pushing(not without_names, threads, advance, anew)
                 done = push(version.manifest, sources, at.contents, how)
             warn(session, done.faults)
             made.append((at.name, done, root_of(at)))

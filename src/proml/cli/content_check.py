@@ -85,8 +85,8 @@ def check(  # one option each
     """Read random parts of a version from every place, and compare them with what is on the ledger.
 
     A part is a file. With PATH, your own copy of the content, large files are read in parts of 16 MiB, also by later
-    checks: their digests are kept. Exits with 4 if a place sends other bytes, or does not give what it says that it
-    has; with 5 if one does not answer.
+    checks: their digests are kept. Exits with 4 if a place sends other bytes, does not give what it says that it has,
+    or is named and does not have all; with 5 if one does not answer.
     """
     from proml.exchange.pushing import pieces_of  # noqa: PLC0415 - keeps --help quick
     from proml.exchange.sampling import chance, draw, parts_of, sample  # noqa: PLC0415 - as above
@@ -114,7 +114,7 @@ def check(  # one option each
         "of_parts": len(everything), "chance_to_see_loss_of": odds,
         "places": [{"place": place.name, "verdict": one.verdict, **output_of(one)} for place, one in found],
     }  # fmt: skip
-    error = _error(version, found, copies)
+    error = _error(version, found, copies, named=bool(words))
     if error is None:
         session.answer(document, _lines(document, found))
         return
@@ -153,19 +153,23 @@ def _lines(document: dict[str, object], found: Sequence[tuple[Place, Sampled]]) 
     for place, one in found:
         for fault in one.faults:
             yield f"{output.colour('✗', 'bad')} {output.printable(place.name)}: {output.printable(fault)}"
-    told = ", ".join(f"{float(share):.0%} of the parts with {odds[share]:.0%}" for share in odds)
-    yield str(output.colour(f"a loss of {told} probability would have been seen", "dim"))
+    read = [place.name for place, one in found if one.parts]
+    if read:
+        told = ", ".join(f"{float(share):.0%} of the parts with {odds[share]:.0%}" for share in odds)
+        at = "" if len(read) == len(found) else f" at {output.printable(', '.join(read))}"
+        yield str(output.colour(f"a loss of {told} probability would have been seen{at}", "dim"))
 
 
 def _error(
-    version: Version, found: Sequence[tuple[Place, Sampled]], copies: int | None
+    version: Version, found: Sequence[tuple[Place, Sampled]], copies: int | None, *, named: bool
 ) -> VerificationError | UnreachableError | None:
     by_verdict: dict[str, list[str]] = {}
     for place, one in found:
         by_verdict.setdefault(one.verdict, []).append(place.name)
     told = "; ".join(f"{', '.join(names)}: {verdict}" for verdict, names in by_verdict.items() if verdict != "good")
-    hint = "Push it there anew (`proml content push`), or ask whoever runs the place."
-    if "wrong" in by_verdict or "missing" in by_verdict:
+    hint = "Push it there anew (`proml content push … --anew`), or ask whoever runs the place."
+    # Whoever names places means that it should be there; of all that are known, some may never have had it.
+    if {"wrong", "missing", *(("partial", "none") if named else ())} & by_verdict.keys():
         return VerificationError(f"{version.label} is not everywhere what it should be: {told}.", hint=hint)
     if copies is not None and len(by_verdict.get("good", [])) < copies:
         good = len(by_verdict.get("good", []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import TYPE_CHECKING
 
 import click
@@ -67,7 +67,7 @@ def fund(session: Session, accounts: tuple[str, ...], amount: str | None) -> Non
 def _wei(text: str) -> int:
     try:
         wei = Decimal(text) * _COIN_WEI
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         wei = Decimal(0)
     if not (wei.is_finite() and 0 < wei <= _MOST_COINS * _COIN_WEI and wei == int(wei)):
         raise UsageError(

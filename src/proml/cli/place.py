@@ -14,6 +14,8 @@ from proml.cli.group import Group, Lazy, command
 from proml.errors import ConfigError, UnknownName, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proml.cli.session import Session
 
 _HERE = "proml.cli.place"
@@ -71,17 +73,21 @@ def add(  # one option each
         config, folder = participant.config, participant.folder
         if name in config.places and not replacing:
             raise UsageError(f"there is a place {name!r}.", hint="Replace it with --replace.")
-        kept = {}
-        for option, file in (("token_file", token_file), ("ca_file", ca_file)):
-            if file is not None:
-                make_private_folder(folder.places_folder)
-                copy = folder.places_folder / f"{name}.{'token' if option == 'token_file' else 'pem'}"
-                write_atomically(copy, _read(file))
-                kept[option] = str(copy.relative_to(folder.dot))
+        given = {option: file for option, file in (("token_file", token_file), ("ca_file", ca_file)) if file}
+        read = {option: _read(file) for option, file in given.items()}
         where = url if _URL.match(url) else str(Path(url).absolute())
-        settings = PlaceSettings(where, **kept, endpoint=endpoint, gateway=gateway)
-        participant.config = replace(config, places={**config.places, name: settings})
-        open_place(participant, name).contents.close()  # refuses settings that cannot be used
+        settings = PlaceSettings(where, endpoint=endpoint, gateway=gateway)
+
+        def use(files: Mapping[str, str]) -> None:
+            participant.config = replace(config, places={**config.places, name: replace(settings, **files)})
+
+        # Refuses settings that cannot be used, before anything of a place that is replaced is lost.
+        use({option: str(file.absolute()) for option, file in given.items()})
+        open_place(participant, name).contents.close()
+        for option, data in read.items():
+            make_private_folder(folder.places_folder)
+            write_atomically(folder.dot / _copy(option, name), data)
+        use({option: _copy(option, name) for option in given})
         write_config(folder, participant.config)
     session.answer({"place": name, "url": where}, [f"{output.colour(name, 'name')} is {output.printable(where)}"])
 
@@ -111,6 +117,11 @@ def remove(session: Session, name: str) -> None:
         for suffix in ("token", "pem"):
             (folder.places_folder / f"{name}.{suffix}").unlink(missing_ok=True)
     session.answer({"removed": name}, [f"{output.colour(name, 'name')} is forgotten"])
+
+
+def _copy(option: str, name: str) -> str:
+    """Returns where a place's token or certificate is kept, below ``.proml/``."""
+    return f"places/{name}.{'token' if option == 'token_file' else 'pem'}"
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from proml.consortium.engines import Ask, Usual, allocations, need_addresses, peers_of
+from proml.consortium.engines import NOTE_PROCESS, Ask, Usual, allocations, need_addresses, peers_of
 from proml.consortium.keys import address_of
 from proml.core.finality import Finality
 from proml.core.words import address_bytes, parse_address
@@ -132,6 +132,7 @@ def _start_script(plan: Plan, seat: Seat) -> str:
 # Not tested: written after Besu's documentation.
 set -eu
 cd "$(dirname "$0")"
+{NOTE_PROCESS}
 exec "${{PROML_BESU:-besu}}" \\
   {lines} >>client.log 2>&1
 """

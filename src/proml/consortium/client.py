@@ -1,7 +1,8 @@
 """Runs the client of one participant's folder, and asks it how it is.
 
 The client outlives the command that starts it. Its process is known by ``client.pid`` and by its working folder, so
-that a number which the system gave to another process is never taken for it.
+that a number which the system gave to another process is never taken for it. The file says ``supervised`` of a process
+that another program started, such as systemd, which would start it again. One in a container is known by its answers.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class ClientStatus:
     """How a participant's client is.
 
     Attributes:
-        pid: Its process; 0 if it does not run.
+        pid: Its process; 0 if it does not run, or in a container.
         version: What it says it is.
         block_number: Its newest block; -1 if it does not answer.
         block_hash: That block's hash.
@@ -113,6 +114,11 @@ def start(network: Network) -> int:
     engine = engine_of(network.engine)
     if running(network):
         raise ConflictError(f"the client of {network.participant} runs already, as process {running(network)}.")
+    if _answers(network, engine):
+        raise ConflictError(
+            f"a client answers for {network.participant} already, which is no process that this folder knows.",
+            hint="It runs in a container, or as somebody else's; or another client has the same rpc_port.",
+        )
     if not (network.root / "keys").is_dir():
         raise ConfigError(
             f"expected the keys of {network.participant} in {network.root / 'keys'}, found none.",
@@ -124,7 +130,7 @@ def start(network: Network) -> int:
         process = subprocess.Popen(  # noqa: S603 - the owner's own folder
             ["/bin/sh", str(network.root / "start.sh")],
             cwd=network.root,
-            env={**os.environ, engine.variable: program},
+            env={**os.environ, engine.variable: program, "PROML_STARTED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -141,7 +147,9 @@ def start(network: Network) -> int:
             )
         with contextlib.suppress(UnreachableError), _admin(network, engine) as ask:
             engine.ready(ask)
-            return process.pid
+            if process.poll() is None:
+                return process.pid
+            continue  # another one answered; why this one ended is said above
         time.sleep(_POLL_S)
     raise UnreachableError(
         f"the client of {network.participant} does not answer after {_START_S:.0f} s: {_last_words(network)}",
@@ -153,14 +161,32 @@ def stop(network: Network, timeout_s: float = _STOP_S) -> int:
     """Stops the client in order, so that it writes what it has; returns the process id, 0 if it did not run.
 
     Raises:
-        ConflictError: It still runs after ``timeout_s``; it is not killed, which could lose blocks.
+        ConflictError: It still runs after ``timeout_s``; it is not killed, which could lose blocks. Or another program
+            runs it, which would start it again.
     """
     pid = running(network)
+    if pid and _is_supervised(network):
+        raise ConflictError(
+            f"the client of {network.participant} (process {pid}) is run by another program, which would start it "
+            "again.",
+            hint="Stop it there: `systemctl stop proml-consortium`, or whatever runs start.sh.",
+        )
     if not pid:
+        if _answers(network, engine_of(network.engine)):
+            raise ConflictError(
+                f"the client of {network.participant} answers, and is no process that this folder knows.",
+                hint="Stop it where it was started: `docker compose stop`, or whatever runs it.",
+            )
         return 0
+    _end(network, pid, timeout_s)
+    return pid
+
+
+def _end(network: Network, pid: int, timeout_s: float = _STOP_S) -> None:
+    """Ends the client in order, whoever started it."""
     os.kill(pid, signal.SIGTERM)
     ends = time.monotonic() + timeout_s
-    while running(network):
+    while running(network) == pid:
         if time.monotonic() > ends:
             raise ConflictError(
                 f"the client of {network.participant} (process {pid}) still runs {timeout_s:.0f} s after it was asked "
@@ -170,8 +196,22 @@ def stop(network: Network, timeout_s: float = _STOP_S) -> int:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)  # only when this process started it
         time.sleep(_POLL_S)
-    (network.root / "client.pid").unlink(missing_ok=True)
-    return pid
+    if not _is_supervised(network):
+        (network.root / "client.pid").unlink(missing_ok=True)
+
+
+def _is_supervised(network: Network) -> bool:
+    try:
+        return "supervised" in (network.root / "client.pid").read_text()
+    except OSError:
+        return False
+
+
+def _answers(network: Network, engine: Engine) -> bool:
+    """Whether a client of this chain answers where this folder's would."""
+    with contextlib.suppress(UnreachableError), _admin(network, engine) as ask:
+        return int(str(ask("eth_chainId")), 16) == network.chain_id
+    return False
 
 
 def running(network: Network) -> int:
@@ -179,11 +219,11 @@ def running(network: Network) -> int:
     import psutil  # noqa: PLC0415 - takes long to import
 
     try:
-        pid = int((network.root / "client.pid").read_text().strip())
+        pid = int((network.root / "client.pid").read_text().split()[0])
         process = psutil.Process(pid)  # type: ignore[no-untyped-call]  # psutil has no types
         here, state = Path(process.cwd()), process.status()  # type: ignore[no-untyped-call]
         mine = here == network.root.resolve() and state != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, psutil.Error):
+    except (OSError, ValueError, IndexError, psutil.Error):
         return 0
     return pid if mine else 0
 
@@ -192,13 +232,13 @@ def status(network: Network) -> ClientStatus:
     """Returns how the client is; one that does not answer is not an error, but ``block_number`` is -1."""
     engine, pid = engine_of(network.engine), running(network)
     disk = sum(_size(path) for path in (network.root / "data").rglob("*"))
-    if not pid:
+    if not pid and not _answers(network, engine):
         return ClientStatus(disk_bytes=disk)
     import psutil  # noqa: PLC0415 - as above
 
     memory = 0
-    with contextlib.suppress(psutil.Error):
-        memory = int(psutil.Process(pid).memory_info().rss)  # type: ignore[no-untyped-call]  # psutil has no types
+    with contextlib.suppress(psutil.Error, ValueError):
+        memory = 0 if not pid else int(psutil.Process(pid).memory_info().rss)  # type: ignore[no-untyped-call]  # psutil has no types
     try:
         with _admin(network, engine) as ask:
             read = Reader("eth_getBlockByNumber", f"the client of {network.participant}")
@@ -265,6 +305,11 @@ def vote(network: Network, who: str, *, admit: bool) -> ClientStatus:
         )
     if (address in now.validators) == admit:
         raise UsageError(f"{who} is {'a validator already' if admit else 'no validator'}.")
+    if not admit and len(now.validators) == 1:
+        raise UsageError(
+            f"{who} is the only validator: without it no block would ever come again.",
+            hint="Admit another one first: `proml consortium add-validator`.",
+        )
     with _admin(network, engine) as ask:
         engine.vote(ask, address, admit=admit)
     return status(network)
@@ -305,12 +350,35 @@ def step_back(network: Network) -> tuple[ClientStatus, int]:
             f"the client of {network.participant} reaches no other client, from which it would take a branch.",
             hint="See to the connection first; blocks may then come by themselves.",
         )
+    pid, supervised = running(network), _is_supervised(network)
+    if not supervised:
+        find_program(engine)  # before anything is stopped that could not be started again
     number = max(0, before.block_number - 2 * len(before.validators))
     with _admin(network, engine) as ask:
         engine.step_back(ask, number)
-    stop(network)
-    start(network)
+    if not pid:
+        raise ConflictError(
+            f"the client of {network.participant} is back at block {number}, and has to be started again.",
+            hint="It is no process that this folder knows: start it again where it runs, such as in its container.",
+        )
+    _end(network, pid)
+    if supervised:
+        _await_again(network, engine)
+    else:
+        start(network)
     return before, number
+
+
+def _await_again(network: Network, engine: Engine) -> None:
+    """Waits until whatever runs the client has started it again."""
+    ends = time.monotonic() + _START_S
+    while not (running(network) and _answers(network, engine)):
+        if time.monotonic() > ends:
+            raise UnreachableError(
+                f"the client of {network.participant} was ended, and nothing started it again within {_START_S:.0f} s.",
+                hint="Start it where it is run: `systemctl start proml-consortium`.",
+            )
+        time.sleep(_POLL_S)
 
 
 def _address(who: str, network: Network) -> str:

@@ -127,6 +127,10 @@ class Engine(Protocol):
         ...
 
 
+NOTE_PROCESS = '[ -n "${PROML_STARTED:-}" ] || echo "$$ supervised" >client.pid'
+"""Line of a start script that says which process the client is, if another program than ours runs the script."""
+
+
 class Usual:
     """What engines have in common whose chain is there as soon as the clients run, and whose validators vote."""
 

@@ -140,17 +140,33 @@ def _check_path(into: Path) -> None:
 def _check_same_network(into: Path, name: str, genesis: str) -> None:
     if not (into / NETWORK_FILE).exists():
         return
-    known = read_network(into)
-    if known.participant != name:
+    known = _known(into)
+    if known is not None and known.participant != name:
         raise ConfigError(
             f"{into} is the folder of {known.participant}, not of {name}.", hint="Choose another folder with --into."
         )
-    if known.genesis != hashlib.sha256(genesis.encode()).hexdigest():
+    before = known.genesis if known is not None else _genesis_digest(into)
+    if before and before != hashlib.sha256(genesis.encode()).hexdigest():
         raise ConfigError(
             f"{into} belongs to a network with another genesis block: chain, period, genesis time or founders differ.",
             hint="A running network keeps these: mark a new participant with founder = false and vote it in. For a new "
             "network choose another folder.",
         )
+
+
+def _known(into: Path) -> Network | None:
+    """Returns what a folder says that it is; None if that is damaged, since writing it anew is how to mend it."""
+    try:
+        return read_network(into)
+    except ConfigError:
+        return None
+
+
+def _genesis_digest(into: Path) -> str:
+    try:
+        return hashlib.sha256((into / "genesis.json").read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _check_same_keys(into: Path, seat: Seat) -> None:
@@ -172,8 +188,8 @@ After=network-online.target
 [Service]
 {_user_line()}# Name the program if it is not on the service's PATH:
 # Environment={engine_of(plan.engine).variable}=/usr/local/bin/{engine_of(plan.engine).program}
-WorkingDirectory={into}
-ExecStart="{into}/start.sh"
+WorkingDirectory={_escaped(into)}
+ExecStart="{_escaped(into).replace("$", "$$")}/start.sh"
 Restart=always
 RestartSec=5
 # A client that is killed loses what it had not written: give it time.
@@ -186,6 +202,11 @@ PrivateTmp=true
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _escaped(path: Path) -> str:
+    """Returns a path as units have it (systemd.unit, "Specifiers")."""
+    return str(path).replace("%", "%%")
 
 
 def _user_line() -> str:

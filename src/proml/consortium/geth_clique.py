@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from proml.consortium.engines import Ask, Usual, allocations, peers_of
+from proml.consortium.engines import NOTE_PROCESS, Ask, Usual, allocations, peers_of
 from proml.core.finality import Finality, clique_depth
 from proml.core.words import parse_address
 
@@ -135,6 +135,7 @@ def _start_script(plan: Plan, seat: Seat) -> str:
 # Runs the client of {seat.name} in the foreground; `proml consortium start` runs it in the background.
 set -eu
 cd "$(dirname "$0")"
+{NOTE_PROCESS}
 GETH=${{PROML_GETH:-geth}}
 [ -d data/geth/chaindata ] || "$GETH" --datadir data --verbosity 2 init genesis.json
 exec "$GETH" \\

@@ -147,7 +147,7 @@ def _parse(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {error.strerror}.",
             hint="`proml consortium new --trial 4` writes a first one; see docs/how-to/run-a-consortium.md.",
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct that line.") from error
     try:
         _SHAPE(values, path.name)
@@ -177,6 +177,12 @@ def _check_whole(plan: Plan, path: Path) -> None:
             f"{path.name} is for {plan.engine}, but the public file of {', '.join(without)} has no keys for it.",
             hint=f"Make keys for it, in a new folder: proml consortium keys {without[0]} --engine {plan.engine}",
         )
+    for seat in plan.seats:
+        if seat.p2p_port == seat.rpc_port:
+            raise ConfigError(
+                f"{seat.name} has port {seat.rpc_port} for both p2p_port and rpc_port in {path.name}.",
+                hint="A client listens at two.",
+            )
     own: tuple[tuple[str, list[object]], ...] = (
         ("validator key", [seat.keys.validator for seat in plan.seats]),
         ("node key", [seat.keys.node_key for seat in plan.seats]),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from proml.consortium.avalanche import founding, issuing
 from proml.consortium.avalanche.encoding import cb58
-from proml.consortium.engines import Ask, allocations, need_addresses
+from proml.consortium.engines import NOTE_PROCESS, Ask, allocations, need_addresses
 from proml.core.finality import Finality
 from proml.errors import ConfigError, UsageError
 
@@ -217,6 +217,7 @@ def _start_script(plan: Plan, seat: Seat, subnet: str) -> str:
 # Runs the client of {seat.name} in the foreground; `proml consortium start` runs it in the background.
 set -eu
 cd "$(dirname "$0")"
+{NOTE_PROCESS}
 AVALANCHEGO=$(command -v "${{PROML_AVALANCHEGO:-avalanchego}}") || {{ echo "found no avalanchego" >&2; exit 2; }}
 PLUGINS=${{PROML_AVALANCHEGO_PLUGINS:-$(dirname "$AVALANCHEGO")/plugins}}
 [ -x "$PLUGINS/{_PLUGIN}" ] || {{ echo "expected Subnet-EVM as $PLUGINS/{_PLUGIN}, found none" >&2; exit 2; }}

@@ -22,6 +22,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _SHOWN_CHARACTERS = 60
+_MOST_SHOWN = 10**50
 MAX_IDENTIFIER = 64
 MAX_LABEL_BYTES = 4096
 
@@ -34,8 +35,14 @@ def refuse(path: str, expected: str, found: object) -> NoReturn:
         shown = "an object"
     elif isinstance(found, list):
         shown = "a list"
+    elif found is None:
+        shown = "null"
+    elif isinstance(found, bool):
+        shown = "true" if found else "false"
+    elif isinstance(found, int) and abs(found) >= _MOST_SHOWN:
+        shown = "a number of more than 50 digits"  # Python writes none out that has thousands
     else:
-        shown = {None: "null", True: "true", False: "false"}.get(found, repr(found)[:_SHOWN_CHARACTERS])  # type: ignore[call-overload]
+        shown = repr(found)[:_SHOWN_CHARACTERS]
     raise InvalidRecord(f"Expected {expected} at {path}, found {shown}.")
 
 

@@ -27,11 +27,13 @@ class Pushing:
         with_names: Also place the manifest, which has the files' names.
         threads: How many objects at once.
         progress: Is told how far it is.
+        anew: Also send what the place says that it has, in place of what may be damaged there.
     """
 
     with_names: bool = True
     threads: int = THREADS
     progress: Progress | None = None
+    anew: bool = False
 
 
 DEFAULT = Pushing()
@@ -76,8 +78,8 @@ def push(manifest: Manifest, sources: Sequence[Contents], target: Contents, how:
         UsageError: The place does not take it.
     """
     pieces = pieces_of(manifest, with_names=how.with_names)
-    found = sizes(target, pieces, how.threads)
-    missing = [piece for piece in pieces if found[piece] != piece.size_bytes]
+    found = {} if how.anew else sizes(target, pieces, how.threads)
+    missing = [piece for piece in pieces if found.get(piece) != piece.size_bytes]
     total_bytes = sum(piece.size_bytes for piece in missing)
     given, tally = Sources(sources), Tally(total_bytes, how.progress)
 

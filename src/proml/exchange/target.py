@@ -8,6 +8,7 @@ What is there already is never replaced unless that was asked for, also where th
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -85,12 +86,18 @@ class Target:
                 descriptor = os.open(leaf, flags, dir_fd=folder)
             except FileNotFoundError:
                 return None
-            except OSError:
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise ContentError(
+                        f"{self._shown(resource.name)} has a name that is too long for this file system.",
+                        hint="Fetch it to a file system that takes longer names.",
+                    ) from error
+                return False
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != resource.size_bytes:
+                os.close(descriptor)
                 return False
             with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - by descriptor
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode) or status.st_size != resource.size_bytes:
-                    return False
                 hasher = new_hasher(resource.algorithm)
                 while data := file.read(CHUNK_BYTES):
                     hasher.update(data)
@@ -110,7 +117,7 @@ class Target:
         with self._folder_of(name, make=True) as (folder, leaf), writing(self._shown(name)):
             assert folder is not None
             if self._overwrite:
-                os.rename(whole, leaf, dst_dir_fd=folder)
+                self._replace(whole, folder, leaf, name)
             else:
                 self._place_new(whole, folder, leaf, name)
 
@@ -170,7 +177,13 @@ class Target:
         seen: dict[str, str] = {}
         for one in manifest.resources:
             segments = [_folded(segment) for segment in one.name.split("/")]
-            if segments[0] == DOT_FOLDER or (_GIT in segments and not self._own):
+            if DOT_FOLDER in segments:
+                raise ContentError(
+                    f"the content has a file {show(one.name)}: a working folder of somebody else's, by which commands "
+                    "given in there would go.",
+                    hint="It is fetched nowhere. Ask its owner to record the content without that folder.",
+                )
+            if _GIT in segments and not self._own:
                 raise ContentError(
                     f"the content has a file {show(one.name)}, which would change how programs work in {self._root}.",
                     hint="Fetch it into a new folder, and look at that file first.",
@@ -215,6 +228,15 @@ class Target:
                 f"{error.strerror or error}.",
                 hint="Symbolic links are not followed. Move it away, or fetch into another folder.",
             ) from error
+
+    def _replace(self, whole: Path, folder: int, leaf: str, name: str) -> None:
+        try:
+            os.rename(whole, leaf, dst_dir_fd=folder)
+        except IsADirectoryError:
+            raise ContentError(
+                f"the content has a file {self._shown(name)}, and a folder is there.",
+                hint="Move the folder away: it is not replaced, since files may be in it that are nowhere else.",
+            ) from None
 
     def _place_new(self, whole: Path, folder: int, leaf: str, name: str) -> None:
         try:

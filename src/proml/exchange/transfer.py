@@ -72,13 +72,18 @@ def in_parallel(jobs: Iterable[Job], work: Callable[[Job], None], tally: Tally, 
             tally.stopped.set()
             raise
 
-    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="proml-exchange") as pool:
-        try:
-            for future in [pool.submit(drain) for _ in range(max(1, threads))]:
-                future.result()
-        except BaseException:
-            tally.stopped.set()  # also on Ctrl-C
-            raise
+    pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="proml-exchange")
+    is_interrupted = False
+    try:
+        for future in [pool.submit(drain) for _ in range(max(1, threads))]:
+            future.result()
+    except BaseException as error:
+        tally.stopped.set()
+        is_interrupted = isinstance(error, KeyboardInterrupt)
+        raise
+    finally:
+        # After Ctrl-C, the caller closes the places; only that ends threads which wait for an answer.
+        pool.shutdown(wait=not is_interrupted, cancel_futures=True)
 
 
 class Sources:

@@ -10,6 +10,7 @@ from proml.adapters.content_folder import FolderContents
 from proml.adapters.content_shared import SharedContents
 from proml.adapters.sharing_sqlite import SqliteSharing
 from proml.errors import ConflictError, LocalStorageError, RefusedError, UnreachableError, VerificationError
+from proml.filling import new_hasher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +81,7 @@ class ContentService:
             RefusedError: The peer may not place it.
         """
         self._sharing.check_room(peer, piece.name, piece.size_bytes)
-        if self._placed.size(piece.name) == piece.size_bytes:
-            return piece.size_bytes
-        return self._placed.unfinished(piece.name)
+        return piece.size_bytes if self._is_placed(piece) else self._placed.unfinished(piece.name)
 
     def put(self, peer: Peer, piece: Piece, offset: int, chunks: Chunks) -> None:
         """Places an object of a peer.
@@ -96,23 +95,41 @@ class ContentService:
         Raises:
             RefusedError: The peer may not place it.
             ConflictError: Another part has come meanwhile.
-            VerificationError: The bytes have another digest, or those that came before are wrong; all are gone.
+            VerificationError: The bytes have another digest, or those that came before are wrong; all are gone. Or the
+                object is here and has another length; it stays.
             SourceFault: They ended early; what came is kept.
         """
         if not peer.may_put:
             raise RefusedError(f"{peer.name} may not place anything here.")
-        if self._placed.size(piece.name) == piece.size_bytes:
+        if self._is_placed(piece):
             return
         with self._uploading():
             self._sharing.reserve(peer, piece.name, piece.size_bytes)
             try:
                 self._placed.put(piece, _once_from(chunks, offset), lambda _count: None)
             except VerificationError:
-                self._placed.remove(piece.name)
-                self._sharing.release(peer, piece.name)
+                self._placed.forget_unfinished(piece.name)
+                if self._placed.size(piece.name) is None:
+                    self._sharing.release(peer, piece.name)
                 raise
             except LocalStorageError as error:  # its words name our folders
                 raise Busy("the node cannot store it at this moment.", hint="Tell its owner.") from error
+
+    def _is_placed(self, piece: Piece) -> bool:
+        """Whether an object is here and unharmed; one that is damaged may be sent again by whoever may place it."""
+        name, have_bytes = piece.name, self._placed.size(piece.name)
+        if have_bytes is None:
+            return False
+        hasher = new_hasher(name.algorithm)
+        for chunk in self._placed.read(name):
+            hasher.update(chunk)
+        if hasher.digest() != name.digest:
+            return False
+        if have_bytes != piece.size_bytes:
+            raise VerificationError(
+                f"{name} has {have_bytes} bytes, not {piece.size_bytes}.", hint="It is here already."
+            )
+        return True
 
     @contextmanager
     def _uploading(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2"
 _CURVE = "NIST P-256"
+_SEQUENCE = b"\x30"
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _VERSION_3 = 2
 
@@ -114,10 +115,10 @@ def check_staking(staking: Staking, digest: bytes, signature: bytes, where: str)
     from py_ecc.bls.ciphersuites import G2ProofOfPossession as Bls  # noqa: PLC0415 - takes long to import
 
     try:
-        key = ECC.import_key(staking.certificate)
+        key = ECC.import_key(_checked_certificate(staking.certificate))
         DSS.new(key, "fips-186-3").verify(SHA256.new(digest), signature)
         is_good = key.curve == _CURVE
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         is_good = False
     if not is_good:
         raise ConfigError(
@@ -129,6 +130,16 @@ def check_staking(staking: Staking, digest: bytes, signature: bytes, where: str)
             f"In {where}: expected a BLS key with the proof that its owner has it, found another proof.",
             hint="Somebody changed the file, or made it with the key of another. Ask for it again.",
         )
+
+
+def _checked_certificate(data: bytes) -> bytes:
+    """Passes what has the outer form of a certificate (RFC 5280, section 4.1): other keys are taken for one as well."""
+    from Crypto.Util.asn1 import DerSequence  # noqa: PLC0415 - an optional extra
+
+    signed = DerSequence().decode(data, strict=True, nr_elements=3)[0]
+    if not isinstance(signed, bytes) or signed[:1] != _SEQUENCE:
+        raise ValueError("expected a certificate")
+    return data
 
 
 def _sign(key: Any, digest: bytes) -> bytes:
