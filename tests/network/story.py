@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TRANSITIONS = {DATASET: 6, MODEL: 3, EVALUATION: 1, SERVICE: 1, "second-model": 2, "second-evaluation": 1}
 _COINS = 10**24
 _HONEST_TRIES_S = 30.0
+_FINAL_BLOCKS = 3
 
 
 class NetworkStage(Stage):
@@ -67,6 +68,8 @@ class NetworkStage(Stage):
 
     def run(self, *commands: Command) -> None:
         """Runs commands of different organisations at once; of one, one after the other, as one person types them."""
+        if any(command.is_attack for command in commands):
+            self._settle()
         waiting = list(commands)
         while waiting:
             firsts = {command.who.key: command for command in reversed(waiting)}
@@ -78,6 +81,13 @@ class NetworkStage(Stage):
                 # On this chain gas costs coins without value, and a new key has none.
                 self.fund([self.ask(command.who, "id", "show", TRAINING_KEY)["address"]])
         self._pass_on(commands)
+
+    def _settle(self) -> None:
+        """Waits until no reorganisation can take away what an attack has to fail at."""
+        if self._study.engine != "geth-clique":
+            return  # its blocks are final at once, and none comes without a transaction
+        height = max(member.newest() for member in self._study) + _FINAL_BLOCKS
+        self._study.until(lambda: min(member.newest() for member in self._study) >= height, "it is final")
 
     def start(self, command: Command) -> Answer:
         """Runs a command; an honest one is typed again for a while if others' blocks are not here yet."""

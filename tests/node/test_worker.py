@@ -74,7 +74,7 @@ def test_waiting_ends_when_there_is_something_to_do(change: str) -> None:
 
 def test_waiting_ends_when_it_is_time() -> None:
     things = Things("nothing")
-    Worker(cast("Any", things), every_s=None, tell=print)._wait(0, 0.01, 0.2)
+    Worker(cast("Any", things), every_s=None, tell=print)._wait(0, 0.01, 2)
     assert things.looks > 2
 
 
