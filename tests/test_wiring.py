@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proml.config import Config, Folder, write_config
-from proml.errors import ConfigError, IdentityError
+from proml.errors import ConfigError, IdentityError, UnreachableError
 from proml.identity import Identities
 from proml.wiring import Participant, open_ledger, open_participant
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from proml.ports import Ledger
 
 
 @pytest.fixture
@@ -55,6 +58,21 @@ def test_closing_twice_is_safe(folder: Folder) -> None:
 def test_a_ledger_of_no_known_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigError):
         open_ledger(url)
+
+
+def test_a_witness_does_not_vouch_for_itself() -> None:
+    with pytest.raises(ConfigError, match="vouch for itself") as caught:
+        open_ledger("http://user:secret@127.0.0.1:9", witness="http://user:secret@127.0.0.1:9/")
+    assert "secret" not in str(caught.value)
+    with open_witnessed(["http://127.0.0.1:9", "http://127.0.0.1:8"], "http://127.0.0.1:9") as ledger:
+        with pytest.raises(UnreachableError) as away:
+            ledger.newest()
+        assert "127.0.0.1:8" in str(away.value)
+        assert "127.0.0.1:9" not in str(away.value)
+
+
+def open_witnessed(urls: list[str], witness: str) -> contextlib.closing[Ledger]:
+    return contextlib.closing(open_ledger(urls, witness=witness))
 
 
 def test_no_ledger_at_all_is_said() -> None:

@@ -401,9 +401,18 @@ def open_ledger(
             hint="Correct PROML_LEDGER, .proml/config.toml or the workspace file.",
         )
     from proml.adapters.jsonrpc import JsonRpcLedger, WitnessedLedger  # noqa: PLC0415 - takes long to import
+    from proml.adapters.jsonrpc.transport import without_secrets  # noqa: PLC0415 - as above
 
     rule = finality or Finality("tag")
-    return WitnessedLedger(given, witness, finality=rule) if witness else JsonRpcLedger(given, finality=rule)
+    if not witness:
+        return JsonRpcLedger(given, finality=rule)
+    others = [url for url in given if url.rstrip("/") != witness.rstrip("/")]
+    if not others:
+        raise ConfigError(
+            f"the witness {without_secrets(witness)} is the only end point of the ledger: it would vouch for itself.",
+            hint="Name another participant's in PROML_WITNESS, or the ledger's own in PROML_LEDGER.",
+        )
+    return WitnessedLedger(others, witness, finality=rule)
 
 
 def open_identities() -> Identities:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 ADDRESS = "0x" + "aB" * 20
 HASH = b"\x33" * 32
 RAW_TRANSACTION = b"\x02\xc0"
-LIMITS = Limits(timeout_s=0.6, answer_bytes=100_000)
+LIMITS = Limits(timeout_s=30, answer_bytes=100_000)
+SOON = Limits(timeout_s=0.6, answer_bytes=100_000)
 
 QUESTIONS = (
     Question("call", (ADDRESS, b"\x01")),
@@ -237,12 +240,32 @@ def test_no_url_is_refused() -> None:
         connect([])
 
 
-def test_a_node_that_takes_too_long_is_unreachable_in_time(node: LyingNode, ledger: JsonRpcLedger) -> None:
-    node.answers["eth_getCode"] = Raw(b"{}", pause_s=4)
+def test_a_node_that_takes_too_long_is_unreachable_in_time(node: LyingNode) -> None:
+    node.answers["eth_getCode"] = Raw(b"{}", pause_s=20)
     start = time.monotonic()
     with pytest.raises(UnreachableError, match=r"0\.6 s"):
-        ledger.code(ADDRESS)
-    assert time.monotonic() - start < 3.8
+        connect(node.url, limits=SOON).code(ADDRESS)
+    assert time.monotonic() - start < 15
+
+
+def test_a_node_whose_answer_begins_byte_by_byte_is_unreachable_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-More: ")
+                while True:
+                    time.sleep(0.1)
+                    connection.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        start = time.monotonic()
+        with pytest.raises(UnreachableError, match=r"0\.6 s"):
+            connect(f"http://127.0.0.1:{listening.getsockname()[1]}", limits=SOON).code(ADDRESS)
+        assert time.monotonic() - start < 15
+        dripping.join()
 
 
 def test_a_node_is_used_again_after_it_failed(node: LyingNode, ledger: JsonRpcLedger) -> None:
@@ -491,6 +514,47 @@ def test_an_end_point_of_another_chain_is_never_used(node: LyingNode) -> None:
             ledger.code(ADDRESS)
 
 
+@pytest.mark.parametrize("second", ["same", "away"])
+def test_of_several_end_points_less_is_asked_as_of_one(node: LyingNode, second: str) -> None:
+    full = {"address": ADDRESS, "topics": [], "data": "0x" + "00" * 40_000, "blockHash": "0x" + "66" * 32,
+            "transactionHash": "0x" + HASH.hex(), "transactionIndex": "0x0", "logIndex": "0x0"}  # fmt: skip
+
+    def logs(query: dict[str, Any]) -> Any:
+        blocks = range(int(query["fromBlock"], 16), int(query["toBlock"], 16) + 1)
+        return [{**full, "blockNumber": hex(number)} for number in blocks]
+
+    node.answers["eth_getLogs"] = logs
+    urls = [node.url, node.url if second == "same" else "http://127.0.0.1:9"]
+    assert len(connect(urls, limits=LIMITS).logs(LogQuery(ADDRESS, (), 1, 8))) == 8
+
+
+FAULTS = [Refusal(-32603, "Internal error"), Refusal(-32005, "daily request count exceeded, request rate limited"),
+          Raw(b'{"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "who are you?"}}', status=401),
+          Raw(b'{"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "no"}}', status=403)]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_end_point_that_says_that_it_is_unable_is_left_for_another(node: LyingNode, fault: Any) -> None:
+    node.answers["eth_blockNumber"] = node.answers["eth_getBlockByNumber"] = fault
+    node.answers["eth_getCode"] = fault
+    with running(LyingNode()) as other:
+        other.answers["eth_getCode"] = "0x60"
+        ledger = connect([node.url, other.url], limits=LIMITS)
+        assert ledger.code(ADDRESS) == b"\x60"
+        other.answers["eth_call"] = "0x01"
+        assert ledger.together([Question("call", (ADDRESS, b"\x01"))]) == [b"\x01"]
+
+
+def test_a_refusal_that_means_something_is_the_same_from_several_end_points(node: LyingNode) -> None:
+    node.answers["eth_call"] = Refusal(-32603, "VM Exception while processing transaction: reverted", "0x1234")
+    node.answers["eth_sendRawTransaction"] = Refusal(-32603, "nonce too low")
+    ledger = connect([node.url, node.url], limits=LIMITS)
+    with pytest.raises(Reverted):
+        ledger.call(ADDRESS, b"\x01")
+    with pytest.raises(ConflictError):
+        ledger.send(RAW_TRANSACTION)
+
+
 def test_when_all_end_points_fail_all_are_named() -> None:
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9.*127\.0\.0\.1:7"):
         connect(["http://127.0.0.1:9", "http://127.0.0.1:7"]).newest()
@@ -585,7 +649,13 @@ def test_another_transaction_with_the_nonce_is_a_conflict(node: LyingNode, ledge
 
 @pytest.mark.parametrize(
     "message",
-    ["invalid chain id for signer", "intrinsic gas too low", "insufficient funds for gas * price + value", "rlp: eof"],
+    [
+        "invalid chain id for signer",
+        "intrinsic gas too low",
+        "insufficient funds for gas * price + value",
+        "rlp: eof",
+        "unknown transaction type",
+    ],
 )
 def test_a_transaction_that_can_never_be_taken_is_a_usage_error(
     node: LyingNode, ledger: JsonRpcLedger, message: str
@@ -660,6 +730,34 @@ def test_a_range_that_is_refused_is_asked_for_in_parts(node: LyingNode, ledger: 
 
     node.answers["eth_getLogs"] = answer
     assert [found.block_number for found in ledger.logs(LogQuery(ADDRESS, (), 3, 99))] == list(range(3, 100))
+
+
+def test_a_node_that_never_answers_about_logs_is_given_up_soon(node: LyingNode) -> None:
+    node.answers["eth_getLogs"] = Raw(b"", pause_s=5)
+    ledger = connect(node.url, limits=SOON)
+    with pytest.raises(UnreachableError, match=r"within 0\.6 s"):
+        ledger.logs(LogQuery(ADDRESS, (), 0, 2_000_000))
+    assert len([method for method, _ in node.asked if method == "eth_getLogs"]) == 3
+
+
+@pytest.mark.parametrize("field", ["blockNumber", "logIndex", "transactionIndex"])
+def test_places_that_no_chain_has_are_not_believed(node: LyingNode, ledger: JsonRpcLedger, field: str) -> None:
+    log = {"address": ADDRESS, "topics": [], "data": "0x", "blockNumber": "0x1", "blockHash": "0x" + "66" * 32,
+           "transactionHash": "0x" + HASH.hex(), "transactionIndex": "0x0", "logIndex": "0x0"}  # fmt: skip
+    node.answers["eth_getLogs"] = [{**log, field: hex(2**63)}]
+    with pytest.raises(UnreachableError, match=r"a number up to|match the query"):
+        ledger.logs(LogQuery(ADDRESS, (), 0, 2**63))
+    node.answers["eth_getBlockByNumber"] = block(1, timestamp=hex(2**63))
+    with pytest.raises(UnreachableError, match="a number up to"):
+        ledger.newest()
+
+
+def test_two_logs_in_one_place_are_not_believed(node: LyingNode, ledger: JsonRpcLedger) -> None:
+    log = {"address": ADDRESS, "topics": [], "data": "0x", "blockNumber": "0x1", "blockHash": "0x" + "66" * 32,
+           "transactionHash": "0x" + HASH.hex(), "transactionIndex": "0x0", "logIndex": "0x0"}  # fmt: skip
+    node.answers["eth_getLogs"] = [log, {**log, "data": "0x01"}]
+    with pytest.raises(UnreachableError, match="one log at each place"):
+        ledger.logs(LogQuery(ADDRESS, (), 0, 9))
 
 
 def test_one_block_that_is_refused_is_an_error(node: LyingNode, ledger: JsonRpcLedger) -> None:

@@ -66,6 +66,37 @@ def test_a_final_receipt_that_the_witness_knows_otherwise_is_told(
         ledger.receipt(HASH)
 
 
+def test_a_block_that_comes_to_the_witness_between_two_answers_is_no_lie(two: tuple[LyingNode, LyingNode]) -> None:
+    ours, theirs = two
+    answers = iter([None, receipt(20)])
+    theirs.answers["eth_getTransactionReceipt"] = lambda _hash: next(answers)
+    ours.answers["eth_getTransactionReceipt"] = receipt(20)
+    opened = WitnessedLedger(ours.url, theirs.url, finality=Finality("immediate"))
+    found = opened.receipt(HASH)
+    assert found is not None
+    assert found.block_number == 20
+    opened.close()
+
+
+def test_a_block_that_comes_between_two_answers_about_logs_is_no_lie(two: tuple[LyingNode, LyingNode]) -> None:
+    ours, theirs = two
+    new = {
+        "address": "0x" + "ab" * 20, "topics": [], "data": "0x", "blockNumber": hex(21), "blockHash": BLOCK_HASH,
+        "transactionHash": "0x" + HASH.hex(), "transactionIndex": "0x0", "logIndex": "0x2",
+    }  # fmt: skip
+
+    def comes(query: dict[str, Any]) -> list[Any]:
+        for node in two:
+            node.answers["eth_getBlockByNumber"] = block(21)
+        return [new] if int(query["toBlock"], 16) > 20 else []
+
+    ours.answers["eth_getLogs"] = []
+    theirs.answers["eth_getLogs"] = comes
+    opened = WitnessedLedger(ours.url, theirs.url, finality=Finality("immediate"))
+    assert opened.logs(LogQuery(None, (), 0)) == []
+    opened.close()
+
+
 def test_what_is_final_is_final_for_both(ledger: WitnessedLedger, two: tuple[LyingNode, LyingNode]) -> None:
     two[1].answers["eth_getBlockByNumber"] = block(12)
     assert ledger.finalized() == 7

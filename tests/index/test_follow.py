@@ -19,7 +19,7 @@ from proml.index import follow as follow_module
 from proml.index import schema
 from proml.index.follow import rebuild
 from proml.index.onchain import artefact_state
-from proml.index.schema import open_index, reading
+from proml.index.schema import open_index, reading, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +159,61 @@ def test_a_reorganisation_while_logs_are_read_is_noticed(world: World, tmp_path:
     world.follow(ledger=ledger)
     assert rows(world.engine) == followed_anew(other, tmp_path)
     other.close()
+
+
+def test_blocks_with_nothing_are_forgotten_once_they_are_final(world: World) -> None:
+    ledger = Relaying(world.ledger)
+    newest = world.ledger.newest().number
+    named = set()
+    for number in range(world.file.first_block, newest + 1):
+        ledger.until = number
+        world.follow(ledger=ledger)
+        stored = [row[0] for row in rows(world.engine, [schema.blocks])["blocks"]]
+        named |= {row[0] for table in rows(world.engine).values() for row in table}
+        assert set(stored) == named | {number}
+
+
+def test_a_fork_is_found_among_many_blocks(world: World) -> None:
+    class Undecided(Relaying):
+        def finalized(self) -> int:
+            return -1
+
+    ledger = Undecided(world.ledger)
+    newest = world.ledger.newest().number
+    for number in range(world.file.first_block, newest + 1):
+        ledger.until = number
+        world.follow(ledger=ledger)
+    for lost in (1, 5, newest - world.file.first_block - 1):
+        with writing(world.engine) as connection:
+            changed = schema.blocks.update().where(schema.blocks.c.number > newest - lost).values(hash=bytes(32))
+            connection.execute(changed)
+        report = world.follow(ledger=ledger)
+        assert report.rolled_back_to == newest - lost
+        assert report.last_block == newest
+
+
+def test_the_index_is_free_while_the_ledger_is_asked(world: World, tmp_path: Path) -> None:
+    busy: list[str] = []
+
+    class Asked(Relaying):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("block", "call", "logs", "newest", "finalized"):
+                other = sqlite3.connect(tmp_path / "index.sqlite", timeout=0)
+                try:
+                    other.execute("BEGIN IMMEDIATE")
+                    other.execute("ROLLBACK")
+                except sqlite3.OperationalError:
+                    busy.append(name)
+                other.close()
+            return super().__getattribute__(name)
+
+    engine = open_index(str(tmp_path / "index.sqlite"))
+    for until in (world.ledger.newest().number - 1, world.ledger.newest().number):
+        ledger = Asked(world.ledger)
+        ledger.until = until
+        world.follow(ledger=ledger, engine=engine)
+    engine.dispose()
+    assert busy == []
 
 
 def test_a_chain_that_lost_its_newest_blocks_takes_the_index_back(world: World) -> None:

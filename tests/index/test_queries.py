@@ -146,6 +146,24 @@ def test_anchors_are_listed_with_their_chain(world: World) -> None:
     assert len(world.model.anchors()) == 2
 
 
+def test_anchors_follow_each_other_where_there_is_no_artefact(empty: World) -> None:
+    """What a workspace begins with: runs that only log, synced one after the other."""
+    head = ZERO
+    for number in range(3):
+        empty.send("developer", Anchor(head, root([b"%d" % number]), 1))
+        empty.follow()
+        head = empty.model.anchors()[-1].head
+    assert len(empty.model.anchors()) == 3
+
+
+def test_an_anchor_of_as_many_leaves_as_there_can_be_is_followed(world: World) -> None:
+    world.send("developer", Anchor(ZERO, root([b"a"]), 2**64 - 1))
+    world.follow()
+    (anchor,) = world.model.anchors(world.people["developer"].address)
+    assert anchor.leaves == 2**64 - 1
+    assert json.loads(json.dumps(anchor.to_json()))["leaves"] == 2**64 - 1
+
+
 def test_a_session_key_is_shown_with_what_it_may_until_it_is_revoked(world: World) -> None:
     member, key = world.people["developer"], LocalSigner(b"\x07" * 32)
     session = Session(key.address, 2, world.artefact("m"), 2**39)

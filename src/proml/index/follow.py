@@ -21,7 +21,7 @@ from proml.errors import UnreachableError
 from proml.index import schema
 from proml.index.bodies import fetch_bodies, want_records
 from proml.index.onchain import check_pins
-from proml.index.rows import RowMaker
+from proml.index.rows import RowMaker, added_rules
 from proml.index.schema import IndexBroken, reading, throw_away, writing
 from proml.index.views import FollowReport
 from proml.ports import LogQuery
@@ -182,12 +182,10 @@ def _roll_back(following: _Following) -> int:
     while True:
         with reading(engine) as connection:
             next_block = _next_block(connection)
-            stored = connection.execute(
-                sql.select(schema.blocks.c.number, schema.blocks.c.hash).order_by(schema.blocks.c.number)
-            )
-            fork, newest_stored = _fork(following.ledger, stored.all())
-        if fork == newest_stored:
+            newest = _stored_before(connection, next_block)
+        if newest is None or _has(following.ledger, newest):
             return next_block
+        fork = _fork(following)
         target = following.workspace.first_block if fork is None else fork + 1
         with writing(engine) as connection:
             if not _move(connection, next_block, target):
@@ -201,20 +199,38 @@ def _roll_back(following: _Following) -> int:
         return target
 
 
-def _fork(ledger: Ledger, stored: Sequence[Any]) -> tuple[int | None, int | None]:
-    """Returns the newest stored block that the chain still has, and the newest stored one."""
-    if not stored:
-        return None, None
-    # Sharing a block means sharing all before it, so the border is found by halving; mostly there is none.
-    low, high = -1, len(stored) - 1
+def _fork(following: _Following) -> int | None:
+    """Returns the newest stored block that the chain still has, where it does not have the newest stored one.
+
+    The ledger is asked while the index is free. Should another process change it meanwhile, an older block may be
+    found than there is, and never one that the chain has not.
+    """
+    ordered = sql.select(schema.blocks).order_by(schema.blocks.c.number)
+    with reading(following.engine) as connection:
+        count = connection.execute(sql.select(sql.func.count()).select_from(schema.blocks)).scalar_one()
+    # Sharing a block means sharing all before it, so the border is found by halving.
+    low, high, found = -1, count - 2, None
     while low < high:
-        middle = high if low == -1 and high == len(stored) - 1 else (low + high + 1) // 2
-        block = ledger.block(stored[middle].number)
-        if block is not None and block.hash == stored[middle].hash:
-            low = middle
+        middle = (low + high + 1) // 2
+        with reading(following.engine) as connection:
+            row = connection.execute(ordered.offset(middle).limit(1)).first()
+        if row is not None and _has(following.ledger, row):
+            low, found = middle, int(row.number)
         else:
             high = middle - 1
-    return (None if low < 0 else stored[low].number), stored[-1].number
+    return found
+
+
+def _stored_before(connection: Connection, number: int) -> sql.Row[Any] | None:
+    """Returns the newest stored block below a number."""
+    b = schema.blocks
+    return connection.execute(sql.select(b).where(b.c.number < number).order_by(b.c.number.desc()).limit(1)).first()
+
+
+def _has(ledger: Ledger, stored: sql.Row[Any]) -> bool:
+    """Whether the chain has a stored block."""
+    block = ledger.block(stored.number)
+    return block is not None and block.hash == stored.hash
 
 
 def _next_block(connection: Connection) -> int:
@@ -272,35 +288,44 @@ def _fitting(logs: Sequence[Log]) -> Sequence[Log]:
 def _write_range(following: _Following, block_range: _Range) -> bool:
     """Writes a range in one transaction; False if another process was faster or the chain changed."""
     events = [event for event in map(decode_event, block_range.logs) if event is not None]
+    # What the ledger has to say is asked for before the index is taken: others would wait for the ledger as well.
+    rules = added_rules(following.ledger, following.workspace.contract, events)
+    with reading(following.engine) as connection:
+        before = _stored_before(connection, block_range.first)
+    if before is not None and not _has(following.ledger, before):
+        return False
     with writing(following.engine) as connection:
-        if not _move(connection, block_range.first, block_range.last.number + 1) or not _continues(
-            following.ledger, connection, block_range.first
+        if (
+            not _move(connection, block_range.first, block_range.last.number + 1)
+            or _stored_before(connection, block_range.first) != before
         ):
             connection.rollback()
             return False
         if following.maker is None:
-            following.maker = RowMaker(following.ledger, following.workspace, connection)
+            following.maker = RowMaker(following.workspace, connection)
         following.maker.reconnect(connection)
-        rows = following.maker.make(events)
+        rows = following.maker.make(events, rules)
         for table, values in rows.items():
             if values:
                 connection.execute(table.insert(), values)
-        stamps = [{"number": b.number, "hash": b.hash, "timestamp": b.timestamp} for b in block_range.times.values()]
-        connection.execute(schema.blocks.insert(), stamps)
+        _note_blocks(connection, block_range)
         want_records(connection, _records_named(rows))
     following.logs += len(block_range.logs)
     following.transitions += sum(row["seq"] > 0 for row in rows[schema.transitions])
     return True
 
 
-def _continues(ledger: Ledger, connection: Connection, first: int) -> bool:
-    """Whether what is stored up to a range still is what the chain has there."""
-    b = schema.blocks
-    last = connection.execute(sql.select(b).where(b.c.number < first).order_by(b.c.number.desc()).limit(1)).first()
-    if last is None:
-        return True
-    block = ledger.block(last.number)
-    return block is not None and block.hash == last.hash
+def _note_blocks(connection: Connection, block_range: _Range) -> None:
+    """Stores a range's blocks, and forgets those that are final and have nothing: one would stay of every follow."""
+    named = {log.block_number for log in block_range.logs}
+    stamps = [
+        {"number": b.number, "hash": b.hash, "timestamp": b.timestamp, "bare": b.number not in named}
+        for b in block_range.times.values()
+    ]
+    connection.execute(schema.blocks.insert(), stamps)
+    finalized = connection.execute(sql.select(schema.meta.c.finalized)).scalar_one()
+    settled = min(finalized, block_range.last.number - 1)
+    connection.execute(schema.blocks.delete().where(schema.blocks.c.bare, schema.blocks.c.number <= settled))
 
 
 def _records_named(rows: dict[sql.Table, list[dict[str, Any]]]) -> set[bytes]:

@@ -19,7 +19,7 @@ from proml.errors import VerificationError
 from proml.index import onchain, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection, Table
 
@@ -45,18 +45,21 @@ class _Open:
     inputs: list[ev.InputUsed] = field(default_factory=list)
 
 
+def added_rules(ledger: Ledger, contract: str, events: Iterable[ev.Event]) -> Mapping[int, Lifecycle]:
+    """Asks the contract for the rules of the lifecycles that are added; raises as :func:`onchain.lifecycle`."""
+    numbers = {event.lifecycle for event in events if isinstance(event, ev.LifecycleAdded)}
+    return {number: onchain.lifecycle(ledger, contract, number) for number in sorted(numbers)}
+
+
 class RowMaker:
     """Makes the rows of events in chain order.
 
     Args:
-        ledger: Asked for the rules of a lifecycle that is added.
         workspace: The pinned workspace.
         connection: The index, read for what earlier events left.
     """
 
-    def __init__(self, ledger: Ledger, workspace: WorkspaceFile, connection: Connection) -> None:
-        self._ledger = ledger
-        self._contract = workspace.contract
+    def __init__(self, workspace: WorkspaceFile, connection: Connection) -> None:
         self._connection = connection
         self._lifecycles = {
             row.number: onchain.decode_lifecycle(row.onchain)
@@ -67,16 +70,22 @@ class RowMaker:
         self._ballots: dict[bytes, bytes] = {}
         self._seen_members: set[str] = set()
         self._open: _Open | None = None
-        self._empty = connection.execute(sql.select(schema.registrations.c.block_number).limit(1)).first() is None
+        self._is_new = connection.execute(sql.select(schema.registrations.c.block_number).limit(1)).first() is None
+        self._added: Mapping[int, Lifecycle] = {}
         self.rows: dict[Table, list[dict[str, Any]]] = {}
 
-    def make(self, events: Iterable[ev.Event]) -> dict[Table, list[dict[str, Any]]]:
+    def make(self, events: Iterable[ev.Event], added: Mapping[int, Lifecycle]) -> dict[Table, list[dict[str, Any]]]:
         """Returns the rows of a range's events by table.
+
+        Args:
+            events: In chain order.
+            added: Rules of the lifecycles that are added by one of them: see :func:`added_rules`.
 
         Raises:
             VerificationError: An event does not follow from the earlier ones.
         """
         self.rows = {table: [] for table in schema.EVENT_TABLES}
+        self._added = added
         for event in events:
             if not isinstance(event, ev.InputUsed):
                 self._close()  # before the replay closes it too: it needs the ballot that is recalled here
@@ -99,10 +108,10 @@ class RowMaker:
         """Gives the replay what the index knows about the event's subject, once."""
         if isinstance(event, ev.LifecycleAdded):
             self._add_lifecycle(event)
-        elif self._empty:
-            return
         elif isinstance(event, ev.Anchored):
             self._recall_anchor(event.actor)
+        elif self._is_new:
+            return
         elif isinstance(event, (ev.Transitioned, ev.Registered, ev.Endorsed, ev.ArtefactRecovered)):
             if event.artefact not in self._known:
                 self._recall_artefact(event.artefact)
@@ -110,7 +119,7 @@ class RowMaker:
                 self._recall_ballot(event.ballot)
 
     def _add_lifecycle(self, event: ev.LifecycleAdded) -> None:
-        rules = onchain.lifecycle(self._ledger, self._contract, event.lifecycle)
+        rules = self._added[event.lifecycle]
         if rules.definition != event.definition:
             raise VerificationError(
                 f"expected lifecycle {event.lifecycle} to have the definition sha256:{event.definition.hex()} that its "
@@ -256,7 +265,7 @@ class RowMaker:
             ballot = heads.ballot_id(
                 row["artefact"], row["previous_head"], row["rule"], content, row["inputs_commitment"]
             )
-            if not self._empty:
+            if not self._is_new:
                 self._recall_ballot(ballot)
             row["votes_commitment"] = self._ballots.get(ballot, ZERO)
         for position, e in enumerate(used):
@@ -331,7 +340,8 @@ class RowMaker:
             f"the ledger's events do not fit together: {finding.what} of 0x{finding.subject.hex()} should be "
             f"{finding.expected}, found {finding.found} (block {finding.at.block_number}, log {finding.at.log_index})"
             + (f", and {more} more" if more else ""),
-            hint="The node leaves events out or makes them up; nothing of it was taken into the index. Ask another.",
+            hint="The node leaves events out or makes them up, or did so before; nothing of this was taken into the "
+            "index. `proml sync --rebuild` reads the chain anew; if that says the same, ask another node.",
         )
 
 

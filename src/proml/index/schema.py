@@ -15,7 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sql
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Float, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from proml.adapters.sqlite_file import private_file
@@ -24,7 +38,7 @@ from proml.errors import ConfigError, LocalStorageError, ProMLError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REGISTRATION_RULE = -1
 
 metadata = sql.MetaData()
@@ -44,6 +58,21 @@ def _address(name: str, **options: Any) -> Column[str]:
 
 def _number(name: str, **options: Any) -> Column[int]:
     return Column(name, BigInteger, nullable=False, **options)
+
+
+class _Unsigned(TypeDecorator[int]):
+    """Numbers of up to 64 bits without a sign, which databases' own types have no room for; in order as numbers are."""
+
+    impl = LargeBinary(8)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: object) -> bytes | None:  # noqa: ARG002 - SQLAlchemy's
+        """Returns the number as 8 bytes, big-endian."""
+        return None if value is None else value.to_bytes(8, "big")
+
+    def process_result_value(self, value: bytes | None, dialect: object) -> int | None:  # noqa: ARG002 - as above
+        """Returns the number."""
+        return None if value is None else int.from_bytes(value, "big")
 
 
 def _event_table(name: str, *columns: Any) -> Table:
@@ -74,7 +103,10 @@ blocks = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     _word("hash"),
     _number("timestamp"),
+    # Nothing of the workspace is in it: kept only until it is final, so that a reorganisation is seen.
+    Column("bare", Boolean, nullable=False),
 )
+Index("bare_blocks", blocks.c.number, sqlite_where=blocks.c.bare, postgresql_where=blocks.c.bare)
 registrations = _event_table(
     "registrations",
     _word("artefact", index=True),
@@ -136,7 +168,7 @@ anchors = _event_table(
     _address("actor", index=True),
     _word("root", index=True),
     _address("key"),
-    _number("leaves"),
+    Column("leaves", _Unsigned(), nullable=False),
     _word("head"),
 )
 members = _event_table("members", _address("account", index=True), _number("organisation"), _number("roles"))

@@ -13,6 +13,8 @@ _HASH_BYTES = 32
 _ADDRESS_BYTES = 20
 _MOST_TOPICS = 4
 # EVM words have 256 bits; no quantity of the protocol is larger.
+# What databases have room for.
+_MOST_NUMBER, _MOST_INDEX = 2**63 - 1, 2**31 - 1
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}", re.ASCII)
 
 
@@ -49,6 +51,11 @@ class Reader:
             self.fail("a hexadecimal number", value)
         return int(value, 16)
 
+    def position(self, value: Any, most: int = _MOST_NUMBER) -> int:
+        """Returns a block's number, a time in seconds, or a place in a block."""
+        number = self.quantity(value)
+        return number if number <= most else self.fail(f"a number up to {most}", value)
+
     def data(self, value: Any, size_bytes: int | None = None) -> bytes:
         """Returns bytes, of a given size if one is given."""
         if not isinstance(value, str) or not value.startswith("0x"):
@@ -75,10 +82,10 @@ class Reader:
         """Returns a block."""
         block = self.object(value)
         return Block(
-            number=self.quantity(block.get("number")),
+            number=self.position(block.get("number")),
             hash=self.hash(block.get("hash")),
             parent_hash=self.hash(block.get("parentHash")),
-            timestamp=self.quantity(block.get("timestamp")),
+            timestamp=self.position(block.get("timestamp")),
         )
 
     def log(self, value: Any) -> Log:
@@ -91,11 +98,11 @@ class Reader:
             address=self.address(log.get("address")),
             topics=tuple(self.hash(topic) for topic in topics),
             data=self.data(log.get("data")),
-            block_number=self.quantity(log.get("blockNumber")),
+            block_number=self.position(log.get("blockNumber")),
             block_hash=self.hash(log.get("blockHash")),
             transaction_hash=self.hash(log.get("transactionHash")),
-            transaction_index=self.quantity(log.get("transactionIndex")),
-            log_index=self.quantity(log.get("logIndex")),
+            transaction_index=self.position(log.get("transactionIndex"), _MOST_INDEX),
+            log_index=self.position(log.get("logIndex"), _MOST_INDEX),
         )
 
     def receipt(self, value: Any) -> Receipt:
@@ -105,9 +112,9 @@ class Reader:
         created = receipt.get("contractAddress")
         result = Receipt(
             transaction_hash=self.hash(receipt.get("transactionHash")),
-            block_number=self.quantity(receipt.get("blockNumber")),
+            block_number=self.position(receipt.get("blockNumber")),
             block_hash=self.hash(receipt.get("blockHash")),
-            transaction_index=self.quantity(receipt.get("transactionIndex")),
+            transaction_index=self.position(receipt.get("transactionIndex"), _MOST_INDEX),
             succeeded=succeeded,
             gas_used=self.quantity(receipt.get("gasUsed")),
             # Clients name an address for failed creations too, where there is no contract.

@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from proml.adapters.jsonrpc.refusals import is_own_fault
 from proml.adapters.jsonrpc.transport import (
     Limits,
     Throttled,
@@ -97,7 +98,7 @@ class EndPoints:
             RpcError: The node answered with an error.
             UnreachableError: No end point answered; :class:`TooLarge` or :class:`TimedOut` if asking for less may help.
         """
-        return self._first_that_answers(lambda: self._ask(method, parameters))
+        return self._first_that_answers(lambda: self._ask_usable(method, parameters))
 
     def request_all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """Returns the results of methods, or the RpcError of each, from the first end point that answers.
@@ -109,8 +110,27 @@ class EndPoints:
         """
         found: list[Any] = []
         for some in _portions(calls):
-            found += self._first_that_answers(partial(self._ask_all, some))
+            found += self._first_that_answers(partial(self._ask_all_usable, some))
         return found
+
+    def _ask_usable(self, method: str, parameters: Sequence[Any]) -> Any:
+        try:
+            return self._ask(method, parameters)
+        except RpcError as error:
+            self._leave_if_faulty(error)
+            raise
+
+    def _ask_all_usable(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        found = self._ask_all(calls)
+        for one in found:
+            if isinstance(one, RpcError):
+                self._leave_if_faulty(one)
+        return found
+
+    def _leave_if_faulty(self, error: RpcError) -> None:
+        """Takes an end point that says it is unable for one that does not answer, if there is another to ask."""
+        if len(self._ways) > 1 and is_own_fault(error):
+            raise error.unexpected("a request") from error
 
     def _first_that_answers(self, step: Callable[[], T]) -> T:
         with self._lock:
@@ -121,15 +141,14 @@ class EndPoints:
                 try:
                     self._check_chain()
                     return step()
-                except (TooLarge, TimedOut) as error:
-                    if len(self._ways) == 1:
-                        raise
-                    failures.append(error)
                 except UnreachableError as error:
                     failures.append(error)
                 self._current = (self._current + 1) % len(self._ways)
         if len(failures) == 1:
             raise failures[0]
+        for failure in failures:
+            if isinstance(failure, TooLarge | TimedOut):
+                raise failure  # less may be answered, at least there
         raise UnreachableError(
             f"none of {len(failures)} end points of the ledger answers: "
             + "; ".join(failure.message for failure in failures),

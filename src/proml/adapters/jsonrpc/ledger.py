@@ -34,6 +34,7 @@ _DEFAULT_LIMITS = Limits(timeout_s=30.0, answer_bytes=64 * 2**20)
 # What go-ethereum takes per position of a topics filter.
 _MOST_WORDS_PER_TOPIC = 1000
 _MOST_TOPICS = 4
+_MOST_LATE = 3
 # Clients hold block numbers in 64 bits, some with a sign.
 _LARGEST_NUMBER = 2**63 - 1
 
@@ -209,7 +210,11 @@ class JsonRpcLedger:
             for topics in _in_portions(query.topics)
             for log in self._logs_between(LogQuery(query.address, topics, first, last))
         ]
-        return sorted(set(found), key=lambda log: (log.block_number, log.log_index))
+        logs = sorted(set(found), key=_place)
+        for one, next_ in itertools.pairwise(logs):
+            if _place(one) == _place(next_):
+                self._reader("eth_getLogs").fail("one log at each place of a block", next_)
+        return logs
 
     def transaction_input(self, transaction_hash: bytes) -> bytes | None:
         """Returns a mined transaction's call data, or None if the chain does not have it."""
@@ -299,7 +304,8 @@ class JsonRpcLedger:
         except RpcError:
             return False
 
-    def _logs_between(self, query: LogQuery) -> Iterator[Log]:
+    def _logs_between(self, query: LogQuery, late: int = 0) -> Iterator[Log]:
+        """Yields the logs of a range, in halves where it is refused; ``late`` says how many in a row had no answer."""
         assert query.last_block is not None
         request: dict[str, Any] = {
             "fromBlock": hex(query.first_block),
@@ -315,9 +321,12 @@ class JsonRpcLedger:
                 raise error.unexpected("eth_getLogs") from error
             if query.first_block == query.last_block:
                 raise (error.unexpected("eth_getLogs") if isinstance(error, RpcError) else error) from error
+            late = late + 1 if isinstance(error, TimedOut) else 0
+            if late == _MOST_LATE:
+                raise  # it answers nothing, however little it is asked for
             middle = (query.first_block + query.last_block) // 2
-            yield from self._logs_between(LogQuery(query.address, query.topics, query.first_block, middle))
-            yield from self._logs_between(LogQuery(query.address, query.topics, middle + 1, query.last_block))
+            yield from self._logs_between(LogQuery(query.address, query.topics, query.first_block, middle), late)
+            yield from self._logs_between(LogQuery(query.address, query.topics, middle + 1, query.last_block), late)
             return
         read = self._reader("eth_getLogs")
         for entry in read.list(value):
@@ -351,6 +360,10 @@ class JsonRpcLedger:
                 f" found chain {identity[0]} with genesis 0x{identity[1].hex()}",
                 hint="Remove this end point from the workspace's ledgers.",
             )
+
+
+def _place(log: Log) -> tuple[int, int]:
+    return log.block_number, log.log_index
 
 
 def _refuse(error: RpcError) -> NoReturn:

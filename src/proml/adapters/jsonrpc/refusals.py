@@ -22,7 +22,7 @@ _FAILED = re.compile(
     r"|bad instruction|invalid instruction|write protection|gas required exceeds|max code size|evm error|halt",
     re.IGNORECASE,
 )
-_KNOWN = re.compile(r"already.?known|known transaction|already imported|already in (the )?mempool", re.IGNORECASE)
+_KNOWN = re.compile(r"already.?known|\bknown transaction|already imported|already in (the )?mempool", re.IGNORECASE)
 _NONCE = re.compile(
     r"nonce.{0,20}too (low|high|distant|far)|nonce_too_low|invalid.{0,20}nonce|oldnonce|nonce.*(used|lower)"
     r"|replacement transaction|underpriced.*replace|transaction with the same nonce",
@@ -49,6 +49,14 @@ _RANGE = re.compile(
     r"|maximum.*(blocks|range)",
     re.IGNORECASE,
 )
+_QUOTA = re.compile(
+    r"(daily|monthly|rate|usage|compute).{0,20}(limit|count|quota|units).{0,20}(exceeded|reached)"
+    r"|request count.{0,20}exceeded|quota|unauthori[sz]ed"
+    r"|invalid api key|api key.{0,20}(invalid|missing|disabled|required)|payment required",
+    re.IGNORECASE,
+)
+# JSON-RPC 2.0: "internal error".
+_INTERNAL_CODE = -32603
 # EIP-1474: "limit exceeded".
 _LIMIT_CODE = -32005
 # JSON-RPC 2.0: "invalid params"; the only parameter is the transaction.
@@ -93,9 +101,20 @@ def is_invalid(error: RpcError) -> bool:
     return error.code == _PARAMETERS_CODE or bool(_INVALID.search(error.message))
 
 
+def is_own_fault(error: RpcError) -> bool:
+    """Tells whether the end point says of itself that it is unable to answer, whatever is asked."""
+    if _QUOTA.search(error.message):
+        return True
+    has_meaning = revert_of(error) is not None or any(known(error) for known in _MEANINGS)
+    return error.code == _INTERNAL_CODE and not has_meaning
+
+
 def asks_for_less(error: RpcError) -> bool:
     """Tells whether a narrower range of blocks may be answered."""
     return error.code == _LIMIT_CODE or bool(_RANGE.search(error.message))
+
+
+_MEANINGS = (is_known, is_nonce_conflict, is_pool_full, is_too_cheap, is_invalid, asks_for_less)
 
 
 def _hexadecimal(data: Any, depth: int) -> bytes | None:

@@ -19,6 +19,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from proml.adapters.http_head import within
 from proml.errors import ConfigError, MissingExtra, UnreachableError
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ class _Deadline:
             )
 
 
+_NOT_FOR_US = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.PAYMENT_REQUIRED, http.HTTPStatus.FORBIDDEN)
+
+
 class _HttpTransport:
     def __init__(self, parts: urllib.parse.SplitResult, limits: Limits) -> None:
         self._parts = parts
@@ -172,7 +176,8 @@ class _HttpTransport:
         deadline = _Deadline(self._limits, self._where)
         connection = self._connected()
         connection.request("POST", self._target, message, self._headers)
-        response = connection.getresponse()
+        with within(connection, deadline.left_s()):
+            response = connection.getresponse()
         chunks: list[bytes] = []
         size_bytes = 0
         while True:
@@ -199,7 +204,7 @@ class _HttpTransport:
                 f"{self._where} asks to be asked later (HTTP {response.status})", float(wait) if wait.isdecimal() else 0
             )
         # Some clients send JSON-RPC errors under 400 or 500; those are for the caller to read.
-        if response.status != http.HTTPStatus.OK and b'"error"' not in body:
+        if response.status in _NOT_FOR_US or (response.status != http.HTTPStatus.OK and b'"error"' not in body):
             raise UnreachableError(
                 f"expected HTTP 200 from {self._where}, found {response.status} {response.reason}",
                 hint="Check the ledger's URL and that its node offers JSON-RPC there.",

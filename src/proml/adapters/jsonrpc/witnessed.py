@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from proml.adapters.jsonrpc.ledger import JsonRpcLedger
@@ -70,12 +71,20 @@ class WitnessedLedger(JsonRpcLedger):
         Raises:
             VerificationError: Of a block that is final for the witness the two say different things.
         """
-        ours = super().receipt(transaction_hash)
-        theirs = None if ours is None else self._witness.receipt(transaction_hash)
-        if ours is not None and ours != theirs and ours.block_number <= self._witness.finalized():
+        ours, theirs = self._receipts(transaction_hash)
+        if ours is None or ours == theirs:
+            return ours
+        # The block may have come to one of them between the two answers. What is final now is asked for again.
+        final = self._witness.finalized()
+        ours, theirs = self._receipts(transaction_hash)
+        if ours is not None and ours != theirs and ours.block_number <= final:
             expected = f"it in block {theirs.block_number}" if theirs is not None else "it in no block"
             self._differ(f"transaction 0x{transaction_hash.hex()}", f"it in block {ours.block_number}", expected)
         return ours if ours == theirs else None
+
+    def _receipts(self, transaction_hash: bytes) -> tuple[Receipt | None, Receipt | None]:
+        ours = super().receipt(transaction_hash)
+        return ours, None if ours is None else self._witness.receipt(transaction_hash)
 
     def together(self, questions: Sequence[Question]) -> Sequence[object]:
         """Answers questions in their order; receipts as :meth:`receipt` does."""
@@ -87,9 +96,11 @@ class WitnessedLedger(JsonRpcLedger):
         Raises:
             VerificationError: In blocks that are final for both the two have different ones.
         """
-        ours = super().logs(query)
-        final = self.finalized()
-        theirs = [log for log in self._witness.logs(query) if log.block_number <= final]
+        final = self.finalized()  # before both are asked: a block may come between the two answers
+        last = super().newest().number if query.last_block is None else query.last_block
+        fixed = dataclasses.replace(query, last_block=last)
+        ours = super().logs(fixed)
+        theirs = [log for log in self._witness.logs(fixed) if log.block_number <= final]
         settled = [log for log in ours if log.block_number <= final]
         if settled != theirs:
             odd = min(set(settled) ^ set(theirs), key=lambda log: (log.block_number, log.log_index))
