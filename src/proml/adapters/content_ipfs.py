@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from proml.adapters.http_head import within
+from proml.adapters.http_head import response_within
 from proml.adapters.ipfs_blocks import MAX_BLOCK_BYTES, RAW, Cid, Node, check_block, parse_cid, parse_node
 from proml.contents import CHUNK_BYTES, not_there, read_only
 from proml.errors import ConfigError, NotAvailable, ProMLError, UnreachableError, VerificationError
@@ -262,9 +262,7 @@ class _Server:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
             connection.request(method, f"{self._path}{path}", body, dict(headers or {}))
-            with within(connection, HEAD_S):
-                response = connection.getresponse()
-            yield response
+            yield response_within(connection, HEAD_S)
         except (ProMLError, GeneratorExit):
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from proml.adapters.http_head import hang_up, within
+from proml.adapters.http_head import hang_up, response_within
 from proml.contents import CHUNK_BYTES, not_there
 from proml.errors import ConfigError, NotAvailable, ProMLError, UnreachableError, UsageError, VerificationError
 from proml.filling import verified, watched
@@ -209,8 +209,7 @@ class NodeContents:
         return self._head(connection)
 
     def _head(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
-        with within(connection, 2 * self.timeout_s):
-            return connection.getresponse()
+        return response_within(connection, 2 * self.timeout_s)
 
     def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
         kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import http.client
-    from collections.abc import Iterator
 
 
-@contextmanager
-def within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
-    """Ends a connection whose other end takes longer than this for what is read within.
+def response_within(connection: http.client.HTTPConnection, seconds: float) -> http.client.HTTPResponse:
+    """Returns the answer to what was asked, its body unread.
 
     Raises:
-        TimeoutError: It did, whatever was read until then.
+        TimeoutError: Its beginning took longer; the connection is ended.
+        OSError, http.client.HTTPException: As ``getresponse``.
     """
     late = threading.Event()
 
@@ -28,15 +27,19 @@ def within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[N
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+    response: http.client.HTTPResponse | None = None
     try:
-        yield
+        response = connection.getresponse()
     except Exception:
         if not late.is_set():
             raise
     finally:
         timer.cancel()
-    if late.is_set():
+    if late.is_set() or response is None:
+        if response is not None:
+            response.close()  # what ended in the middle of its head is taken for one without a body
         raise TimeoutError(f"no whole answer within {seconds:g} s")
+    return response
 
 
 def hang_up(connection: http.client.HTTPConnection) -> None:

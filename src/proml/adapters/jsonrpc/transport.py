@@ -19,7 +19,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proml.adapters.http_head import within
+from proml.adapters.http_head import response_within
 from proml.errors import ConfigError, MissingExtra, UnreachableError
 
 if TYPE_CHECKING:
@@ -176,8 +176,7 @@ class _HttpTransport:
         deadline = _Deadline(self._limits, self._where)
         connection = self._connected()
         connection.request("POST", self._target, message, self._headers)
-        with within(connection, deadline.left_s()):
-            response = connection.getresponse()
+        response = response_within(connection, deadline.left_s())
         chunks: list[bytes] = []
         size_bytes = 0
         while True:
