@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import proml
+from proml.errors import RefusedError
+from proml.gate import deliver
 from proml.wiring import open_participant
 
 pytest.importorskip("eth")
@@ -35,6 +37,17 @@ def _here(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def states(folder: Path) -> list[str]:
     with open_participant(folder) as participant:
         return [entry.state for entry in participant.outbox.entries()]
+
+
+def test_a_run_that_another_process_delivered_first_ends_as_it_went_there(workspace: Path) -> None:
+    with proml.start_run() as run:
+        run.publish("not-so", "data.csv", kind="dataset", action="publish")
+    with open_participant(workspace) as participant:
+        participant.deliver()
+        (refused,) = participant.outbox.entries("refused")
+        with pytest.raises(RefusedError):
+            deliver(run.folder or workspace, until="confirmed")
+        participant.drop(refused.number)
 
 
 def test_a_run_that_waits_is_on_the_ledger_when_it_ends(workspace: Path) -> None:

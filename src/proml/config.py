@@ -184,7 +184,8 @@ def find_folder(start: str | os.PathLike[str] | None = None) -> Folder:
         start: Folder to begin at; by default PROML_FOLDER, else the current folder.
 
     Returns:
-        The nearest folder upwards that has ``.proml/config.toml``. A bare ``~/.proml`` (identities only) is none.
+        The nearest folder upwards that has ``.proml/config.toml``. A bare ``~/.proml`` (identities only) is none. Where
+        PROML_NODE says who sends, one in which something was captured is enough.
 
     Raises:
         ConfigError: There is none.
@@ -195,7 +196,7 @@ def find_folder(start: str | os.PathLike[str] | None = None) -> Folder:
     for candidate in (where, *where.parents):
         folder = Folder(candidate)
         with contextlib.suppress(OSError):
-            if folder.config_file.is_file():
+            if folder.config_file.is_file() or (os.environ.get("PROML_NODE") and folder.runs_folder.is_dir()):
                 return folder
     raise ConfigError(
         f"no working folder: neither {where} nor a folder above it has {DOT_FOLDER}/config.toml.",
@@ -210,6 +211,8 @@ def read_config(folder: Folder) -> Config:
         ConfigError: The file is not TOML, or has an unknown key or a value of the wrong type; says file and line.
     """
     path = folder.config_file
+    if os.environ.get("PROML_NODE") and not path.exists():
+        return Config()  # of a job without a folder of its own
     text = _read_text(path)
     try:
         values = tomllib.loads(text)

@@ -15,7 +15,7 @@ from proml.core.intent import Intent as Intent  # noqa: PLC0414, TC001 - of the 
 from proml.errors import ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from proml.asking import Question
 
@@ -426,8 +426,16 @@ class Outbox(Protocol):
         """Returns a number that differs from an earlier one if somebody else changed the outbox in between."""
         ...
 
+    def find(self, keys: Collection[str]) -> Sequence[int]:
+        """Returns the numbers of the entries with these keys, in their order."""
+        ...
+
     def lock_sender(self, address: str, *, timeout_s: float) -> SenderLock:
-        """Makes this process the only one that sends for an account, until released or the process ends.
+        """Makes this process the only one that sends from here, until released or the process ends.
+
+        Args:
+            address: For which account, for messages.
+            timeout_s: How long to wait for it, in seconds.
 
         Raises:
             ConflictError: Another process holds it for longer than ``timeout_s``.
@@ -446,6 +454,7 @@ class Outcome:
     Attributes:
         number: Its entry's number in the node's outbox.
         key: The intent's key.
+        created_ns: When it came there, as Unix time in nanoseconds; 0 if the node does not say.
     """
 
     number: int
@@ -458,6 +467,7 @@ class Outcome:
     confirmed_ns: int
     error: str
     final: bool
+    created_ns: int = 0
 
 
 Decision: TypeAlias = Literal["rebase", "drop"]
@@ -480,17 +490,22 @@ class Node(Protocol):
         """Gives the node a document, durably."""
         ...
 
-    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+    def add(self, intents: Sequence[Intent], *, again: bool = False) -> Sequence[int]:
         """Gives the node intents, all or none, durably; returns their numbers there. Known keys keep theirs.
+
+        Args:
+            intents: What is asked for.
+            again: Whether it may be on the chain already; then the node looks for it there before it sends.
 
         Raises:
             UnreachableError: No answer, or it takes no more for now; nothing is known of what it took.
-            UsageError: It does not take these, or not from us; says why.
+            InvalidRecord: It does not take one of these, or not so much at once; says why.
+            UsageError: It does not take anything from us.
         """
         ...
 
     def outcomes(self, numbers: Sequence[int]) -> Sequence[Outcome]:
-        """Returns what became of entries of the node."""
+        """Returns what became of entries of the node; raises UnknownName if it has not one of them."""
         ...
 
     def decide(self, number: int, key: str, decision: Decision) -> Outcome:

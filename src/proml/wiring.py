@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from proml.ports import Clock, Entry, Evidence, IssuedMessages, Ledger, LocalStore, Node, Outbox, Signer, Store
     from proml.submit.book import Progress as Sending
     from proml.submit.chain_resolver import ChainResolver
-    from proml.submit.deliver import Channel, Wait
+    from proml.submit.deliver import Channel
     from proml.submit.fees import FeePolicy
     from proml.submit.intents import Desk
-    from proml.submit.report import DeliveryReport
+    from proml.submit.report import DeliveryReport, Wait
     from proml.submit.transactions import HandedIn
     from proml.verify.verifying import Witnesses
 
@@ -211,7 +211,7 @@ class Participant:
         """Where requests of somebody who waits for what becomes of them are written down, before they are sent."""
         from proml.submit.intents import Attended, Desk  # noqa: PLC0415 - as above
 
-        return Desk(self.store, Attended(self.outbox), self.clock)
+        return Desk(self.store, Attended(self.outbox, self.node), self.clock)
 
     @cached_property
     def resolver(self) -> ChainResolver:
@@ -271,7 +271,7 @@ class Participant:
         """Sends what waits in the outbox, or gives all of it to the node that sends for this folder.
 
         Args:
-            numbers: Entries to send, with what they follow; None is all. A node is given all.
+            numbers: Entries to send, with what they follow; None is all. A node is given all that waits.
             wait: Until they are ``included`` in a block, until that is ``final``, or None: not at all.
             progress: Called with the number of entries done, that of all to be sent, and the entry that just got done.
 
@@ -284,7 +284,7 @@ class Participant:
             from proml.submit.handing_over import hand_over  # noqa: PLC0415 - as above
 
             local = FolderStore(self.folder.store_folder)
-            return hand_over(self.outbox, local, self.node, self.clock, wait=wait, progress=progress)
+            return hand_over(self.outbox, local, self.node, self.clock, only=numbers, wait=wait, progress=progress)
         from proml.submit.deliver import deliver  # noqa: PLC0415 - as above
 
         return deliver(self.channel, only=numbers, wait=wait, progress=progress)
@@ -303,7 +303,7 @@ class Participant:
 
     @property
     def _account(self) -> str:
-        return self.identity.address if self.node is None else ""  # what is given to a node is sent by its account
+        return self.identity.address if self.node is None else self.node.where  # which decides about what it has
 
     def check_message(self, message: Message) -> None:
         """Checks a message that another one signed, as :func:`proml.submit.relaying.check`, which see."""

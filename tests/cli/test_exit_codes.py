@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proml.cli import failure
+from proml.cli import failure, sync
 from proml.cli.group import Command
 from proml.cli.session import Session
-from proml.errors import ProMLError, RefusedError
+from proml.core.intent import RegisterIntent
+from proml.errors import ProMLError, RefusedError, UnreachableError
+from proml.ports import Entry
+from proml.submit.report import DeliveryReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +95,15 @@ def test_a_gate_does_not_pass_while_the_ledger_is_unreachable(alone: Person) -> 
     alone.write("gate", "1")
     alone("act", "gated", "collect", "gate", "--kind", "source")
     alone("verify", "gate", code=5, PROML_LEDGER=NOWHERE)
+
+
+def test_what_is_not_final_when_that_was_waited_for_is_5() -> None:
+    intent = RegisterIntent("a", "source", bytes(32)).intent("k")
+    report = DeliveryReport((Entry(1, intent, "confirmed", block_number=7),))
+    assert sync._problem(report, "included") is None
+    problem = sync._problem(report, "final")
+    assert isinstance(problem, UnreachableError)
+    assert "block 7 is not final yet" in problem.message
 
 
 def test_a_conflict_is_6_and_can_be_rebased_or_dropped(alone: Person) -> None:

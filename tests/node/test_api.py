@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,8 +102,31 @@ def test_too_much_is_refused_before_it_is_read_to_the_end(node: RunningNode) -> 
     assert status in (0, 413)  # 0: it hung up while we were still sending
 
 
+def test_connections_that_say_nothing_keep_nobody_out(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(300)]
+    try:
+        node.until(lambda: node.ask("GET", "/health", token=None)[0] == 200)
+        closed = time.monotonic() + 30
+        while time.monotonic() < closed and any(not _is_closed(one) for one in silent):
+            time.sleep(0.2)
+        assert all(_is_closed(one) for one in silent)
+    finally:
+        for one in silent:
+            one.close()
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)  # noqa: FBT003 - the standard library's
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 def test_what_is_not_there_is_404(node: RunningNode) -> None:
-    for path in ("/v1/status/nobody", "/v1/history/nobody", "/v1/entries/99", "/v2"):
+    for path in ("/v1/status/nobody", "/v1/history/nobody", "/v1/entries/99", f"/v1/entries/{10**20}", "/v2"):
         assert node.ask("GET", path)[0] == 404
 
 

@@ -91,6 +91,13 @@ def test_what_the_details_say_from_the_beginning_is_kept(path: Path) -> None:
     assert outbox.entry(second).detail == {}
 
 
+def test_entries_are_found_by_their_keys_in_any_state(path: Path) -> None:
+    outbox = SqliteOutbox(path)
+    numbers = outbox.add([intent(key) for key in "abc"])
+    outbox.update([replace(outbox.entry(numbers[0]), state="confirmed", final=True)])
+    assert outbox.find({"c", "a", "nobody's"}) == [numbers[0], numbers[2]]
+
+
 def test_adding_a_known_key_again_keeps_the_first_entry(path: Path) -> None:
     outbox = SqliteOutbox(path)
     outbox.add([intent("a")])
@@ -278,7 +285,7 @@ def _hold_lock(path: str, ready: int, release: int) -> None:
         os.read(release, 1)
 
 
-def test_only_one_process_sends_for_an_account(path: Path) -> None:
+def test_only_one_process_sends(path: Path) -> None:
     SqliteOutbox(path)
     ready, held = os.pipe()
     release, let_go = os.pipe()
@@ -288,8 +295,8 @@ def test_only_one_process_sends_for_an_account(path: Path) -> None:
     outbox = SqliteOutbox(path)
     with pytest.raises(ConflictError, match="Another process is sending"):
         outbox.lock_sender(ACCOUNT, timeout_s=0.1)
-    with outbox.lock_sender("0x" + "11" * 20, timeout_s=0.1):
-        pass  # another account is free
+    with pytest.raises(ConflictError):  # whichever account is quicker takes what is pending
+        outbox.lock_sender("0x" + "11" * 20, timeout_s=0.1)
     holder.kill()  # the kernel releases what a dead process held
     holder.join()
     with outbox.lock_sender(ACCOUNT, timeout_s=5):
@@ -298,7 +305,7 @@ def test_only_one_process_sends_for_an_account(path: Path) -> None:
         os.close(descriptor)
 
 
-def test_only_one_thread_sends_for_an_account(path: Path) -> None:
+def test_only_one_thread_sends(path: Path) -> None:
     outbox = SqliteOutbox(path)
     refused: list[ConflictError] = []
 

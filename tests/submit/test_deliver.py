@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,18 +20,19 @@ from proml.core.messages import domain_separator, session_consent_hash
 from proml.core.operation import ZERO, Grant, Session, Transition
 from proml.core.record import SALT_BYTES, build_record, parse_record
 from proml.errors import ConflictError, InvalidRecord, RefusedError, UnreachableError, VerificationError
-from proml.ports import Intent
+from proml.ports import Entry, Intent
 from proml.submit import intents
 from proml.submit.anchoring import verify_anchored
 from proml.submit.bind import Binder
 from proml.submit.bound import MAX_BATCH
 from proml.submit.deciding import drop, rebase
 from proml.submit.intents import Act, Attended, Desk, Vote
+from proml.submit.report import DeliveryReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from proml.ports import Entry
+    from proml.submit.report import Wait
 
 
 # ------------------------------------------------------------------------------------------------------ what goes
@@ -492,6 +495,50 @@ def test_a_vote_for_an_old_head_is_a_conflict_and_cannot_be_rebased(
 
 
 # ------------------------------------------------------------------------------------------- conflicts and refusals
+
+
+@pytest.mark.parametrize(
+    ("state", "is_final", "wait", "is_so_far"),
+    [
+        ("sent", False, None, True),
+        ("sent", False, "included", False),
+        ("confirmed", False, "included", True),
+        ("confirmed", False, "final", False),
+        ("confirmed", True, "final", True),
+    ],
+)
+def test_what_did_not_come_as_far_as_was_waited_for_is_no_success(
+    state: str,
+    is_final: bool,  # noqa: FBT001
+    wait: Wait,
+    is_so_far: bool,  # noqa: FBT001
+) -> None:
+    intent = TransitionIntent("a", "submit", bytes(32)).intent("k")
+    report = DeliveryReport((Entry(1, intent, state, block_number=7, final=is_final),))
+    if is_so_far:
+        assert report.raise_for(1, wait).number == 1
+    else:
+        with pytest.raises(UnreachableError, match=r"not in a block yet|not final yet"):
+            report.raise_for(1, wait)
+
+
+def test_others_send_while_one_waits_for_a_block(world: World, make_sender: Callable[..., Sender], name: str) -> None:
+    slow = SlowLedger(world.ledger)
+    one, other = (make_sender("developer", "same", ledger=slow) for _ in range(2))
+    first, second = one.submit(f"{name}-1", "one"), one.submit(f"{name}-2", "two")
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(one.deliver, only={first})
+        ends = time.monotonic() + 60
+        while one.state(first) != "sent":
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        assert other.deliver(only={second}, wait=None).raise_for(second).state == "sent"
+        assert not waiting.done()
+        slow.mine()
+        assert waiting.result().raise_for(first, "included").state == "confirmed"
+    other.deliver()
+    assert other.state(second) == "confirmed"
+    assert [len(history(world, f"{name}-{number}")) for number in (1, 2)] == [1, 1]
 
 
 def test_the_loser_of_a_race_for_a_named_head_gets_a_conflict_and_can_rebase(

@@ -10,7 +10,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from proml.core.digest import sha256
-from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
+from proml.errors import (
+    ConfigError,
+    ConflictError,
+    InvalidRecord,
+    ProMLError,
+    UnknownName,
+    UnreachableError,
+    UsageError,
+)
 from proml.ports import Outcome
 
 if TYPE_CHECKING:
@@ -22,6 +30,13 @@ _TIMEOUT_S = 30.0
 _MOST_ANSWER_BYTES = 16 << 20
 _STATES = frozenset({"pending", "sent", "confirmed", "refused", "conflict", "dropped"})
 _HASH_BYTES = 32
+_MOST_NUMBER = 2**63 - 1
+_KINDS: dict[int, type[ProMLError]] = {
+    HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.NOT_FOUND: UnknownName,
+    HTTPStatus.BAD_REQUEST: InvalidRecord,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidRecord,
+}
 
 
 class HttpNode:
@@ -56,7 +71,8 @@ class HttpNode:
     def where(self) -> str:
         """Its URL; there are no secrets in it."""
         port = f":{self._port}" if self._port else ""
-        return f"{'https' if self._secure else 'http'}://{self._host}{port}{self._path}"
+        host = f"[{self._host}]" if ":" in self._host else self._host  # IPv6
+        return f"{'https' if self._secure else 'http'}://{host}{port}{self._path}"
 
     def has(self, digest: bytes) -> bool:
         """Tells whether the node has a document."""
@@ -69,22 +85,24 @@ class HttpNode:
         """Gives the node a document, durably."""
         self._must("PUT", f"/v1/documents/{sha256(data).hex()}", data)
 
-    def add(self, intents: Sequence[Intent]) -> Sequence[int]:
+    def add(self, intents: Sequence[Intent], *, again: bool = False) -> Sequence[int]:
         """Gives the node intents, all or none, durably; returns their numbers there.
 
         Raises:
             UnreachableError: No answer, or it takes no more for now.
-            UsageError: It does not take these, or not from us.
+            InvalidRecord: It does not take one of these, or not so much at once.
+            UsageError: It does not take anything from us.
         """
         listed = [intent.to_json() for intent in intents]
-        answer = self._must("POST", "/v1/intents", json.dumps({"intents": listed}).encode())
+        asked = {"intents": listed, **({"again": True} if again else {})}
+        answer = self._must("POST", "/v1/intents", json.dumps(asked).encode())
         numbers = answer.get("entries")
         if not isinstance(numbers, list) or len(numbers) != len(intents) or not all(type(n) is int for n in numbers):
             raise self._odd(f"{len(intents)} numbers of entries", answer)
         return numbers
 
     def outcomes(self, numbers: Sequence[int]) -> Sequence[Outcome]:
-        """Returns what became of entries of the node."""
+        """Returns what became of entries of the node; raises UnknownName if it has not one of them."""
         return [self._outcome(self._must("GET", f"/v1/entries/{number}")) for number in numbers]
 
     def decide(self, number: int, key: str, decision: Decision) -> Outcome:
@@ -107,17 +125,19 @@ class HttpNode:
         try:
             state, transaction, block = answer["state"], _bytes(answer["transaction"]), _bytes(answer["block_hash"])
             numbers = [answer[name] for name in ("entry", "block_number", "gas_used", "confirmed_ns")]
-            texts = [answer["key"], answer["error"]]
+            numbers.append(answer.get("created_ns", 0))
+            texts = [answer["key"], answer["error"], state]
         except (KeyError, TypeError, ValueError) as error:
             raise self._odd("what became of an entry", answer) from error
-        whole = state in _STATES and all(type(n) is int for n in numbers) and all(isinstance(t, str) for t in texts)
-        if not whole or (state == "confirmed" and len(transaction) != _HASH_BYTES):
+        whole = all(type(n) is int and abs(n) <= _MOST_NUMBER for n in numbers) and all(map(_is_text, texts))
+        if not whole or state not in _STATES or (state == "confirmed" and len(transaction) != _HASH_BYTES):
             raise self._odd("what became of an entry", answer)
-        number, block_number, gas_used, confirmed_ns = numbers
+        number, block_number, gas_used, confirmed_ns, created_ns = numbers
         final = answer.get("final") is True
         return Outcome(
-            number, texts[0], state, transaction, block_number, block, gas_used, confirmed_ns, texts[1], final
-        )
+            number, texts[0], state, transaction, block_number, block, gas_used, confirmed_ns, texts[1], final,
+            created_ns,
+        )  # fmt: skip
 
     def _must(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         status, data = self._ask(method, path, body)
@@ -127,6 +147,8 @@ class HttpNode:
             answer = json.loads(data)
         except (ValueError, RecursionError):
             answer = None
+        if not isinstance(answer, dict) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise self._refused(status, data[:100].decode(errors="replace"), "")
         if not isinstance(answer, dict):
             raise self._odd("a JSON object", data[:100])
         if status == HTTPStatus.OK:
@@ -173,9 +195,7 @@ class HttpNode:
         text = f"the node {self.where} answered {status}: {message[:500] or 'nothing more.'}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return UnreachableError(text, hint="What was captured is safe here. Try again later: `proml sync`.")
-        if status == HTTPStatus.CONFLICT:
-            return ConflictError(text, hint=hint[:500] or "Ask whoever runs the node.")
-        return UsageError(text, hint=hint[:500] or "Ask whoever runs the node.")
+        return _KINDS.get(status, UsageError)(text, hint=hint[:500] or "Ask whoever runs the node.")
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(
@@ -188,6 +208,11 @@ class HttpNode:
             f"expected {expected} from the node {self.where}, found {found!r:.200}",
             hint="Check that PROML_NODE is the URL of a ProML node of this version.",
         )
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that can be stored: halves of surrogate pairs cannot."""
+    return isinstance(value, str) and value.encode(errors="replace").decode() == value
 
 
 def _bytes(text: str) -> bytes:

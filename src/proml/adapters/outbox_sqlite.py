@@ -21,7 +21,7 @@ from proml.errors import ConfigError, LocalStorageError, ProMLError, UnknownName
 from proml.ports import Entry, Intent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from proml.ports import Clock
 
@@ -63,6 +63,7 @@ _UPDATE = (
     "gas_used = ?, attempts = ?, error = ?, confirmed_ns = ?, detail = ?, final = ? WHERE number = ?"
 )
 _PAGE = 256
+_MOST_NUMBER = 2**63 - 1
 _OPEN_TRIES = 200
 _OPEN_PAUSE_S = 0.02
 _RESULT_MASK = 0xFF  # SQLite's primary result code; the rest says more about it
@@ -129,12 +130,20 @@ class SqliteOutbox:
 
     def entry(self, number: int) -> Entry:
         """Returns one entry; raises UnknownName."""
+        if number > _MOST_NUMBER:
+            raise self._unknown(number)
         with self._connected() as connection:
             # The column names are constants.
             row = connection.execute(f"SELECT {_COLUMNS} FROM entry WHERE number = ?", (number,)).fetchone()  # noqa: S608
         if row is None:
             raise self._unknown(number)
         return self._entry(row)
+
+    def find(self, keys: Collection[str]) -> Sequence[int]:
+        """Returns the numbers of the entries with these keys, in their order."""
+        with self._connected() as connection:
+            found = (connection.execute("SELECT number FROM entry WHERE key = ?", (key,)).fetchone() for key in keys)
+            return sorted(int(row[0]) for row in found if row is not None)
 
     def version(self) -> int:
         """Returns a number that differs from an earlier one if another connection changed the outbox in between."""
@@ -152,14 +161,14 @@ class SqliteOutbox:
                     raise self._unknown(e.number)
 
     def lock_sender(self, address: str, *, timeout_s: float) -> ProcessLock:
-        """Makes this process the only one that sends for an account, until released or the process ends.
+        """Makes this process the only one that sends from here, until released or the process ends.
+
+        One lock for all accounts, and for what is given to a node: whichever is quicker takes what is pending.
 
         Raises:
             ConflictError: Another process holds it for longer than ``timeout_s``.
         """
-        lock = ProcessLock(
-            self.path.with_name(f"{self.path.name}.{address.lower()}.lock"), what=f"sending for {address}"
-        )
+        lock = ProcessLock(self.path.with_name(f"{self.path.name}.sender.lock"), what=f"sending for {address}")
         lock.acquire(timeout_s=timeout_s)
         return lock
 

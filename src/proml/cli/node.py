@@ -55,11 +55,12 @@ def _run(session: Session, listen: str, every_s: float | None, tls_cert: Path | 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         bound = server.bind(host, port, tls=None if tls_cert is None or tls_key is None else (tls_cert, tls_key))
-        scheme = "http" if tls_cert is None else "https"
+        shown = f"[{host}]" if ":" in host else host  # IPv6
+        url = f"{'http' if tls_cert is None else 'https'}://{shown}:{bound}"
         session.answer(
-            {"node": f"{scheme}://{host}:{bound}", "folder": str(server.folder), "identity": server.identity,
+            {"node": url, "folder": str(server.folder), "identity": server.identity,
              "token_file": str(server.token_file)},
-            [f"node of {output.colour(server.identity, 'name')} at {scheme}://{host}:{bound}",
+            [f"node of {output.colour(server.identity, 'name')} at {url}",
              f"token: {output.printable(server.token_file)}"],
         )  # fmt: skip
         sys.stdout.flush()  # whoever started it may wait for this line in a pipe

@@ -65,7 +65,7 @@ def send(session: Session, participant: Participant, numbers: Sequence[int]) -> 
     session.facts["entry"] = numbers[0] if len(numbers) == 1 else list(numbers)
     try:
         report = participant.deliver(numbers)
-        entries = tuple(report.raise_for(number) for number in numbers)
+        entries = tuple(report.raise_for(number, "included") for number in numbers)
     except UnreachableError as error:
         raise UnreachableError(
             f"{error.message.rstrip('.')}. What you asked for is safe in the outbox as {_entries(numbers)}.",

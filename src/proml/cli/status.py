@@ -11,6 +11,7 @@ from proml.cli import output
 from proml.cli.completion import artefacts
 from proml.cli.follow import up_to_date
 from proml.cli.group import command
+from proml.errors import UsageError
 from proml.ports import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def status(session: Session, name: str | None, *, whole: bool) -> None:
     """State, owner, version, confirmations, pending votes, outbox and taint, of one artefact or of all."""
     with session.participant() as participant:
         if participant.node is not None and not participant.folder.workspace_file(participant.config).exists():
+            if name is not None:
+                raise UsageError(
+                    f"this folder hands over to a node and follows no ledger: it knows nothing of {name!r:.100}.",
+                    hint="Ask in the node's folder, or GET /v1/status/NAME of the node.",
+                )
             _handing_over(session, participant, participant.node.where, whole=whole)
             return
         following = up_to_date(session, participant)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from proml.capture.recover import Recovery
     from proml.cli.session import Session
     from proml.ports import Entry
-    from proml.submit.deliver import Wait
-    from proml.submit.report import DeliveryReport
+    from proml.submit.report import DeliveryReport, Wait
     from proml.wiring import Participant
 
 _NUMBER = click.IntRange(min=1)
@@ -82,6 +81,11 @@ def _deliver(session: Session, participant: Participant, wait: Wait) -> Delivery
 
 def _follow(session: Session, participant: Participant, *, rebuild: bool) -> dict[str, object]:
     if participant.node is not None and not participant.folder.workspace_file(participant.config).exists():
+        if rebuild:
+            raise UsageError(
+                "this folder hands over to a node and follows no ledger: there is nothing to rebuild.",
+                hint="Rebuild in the node's folder.",
+            )
         return {"node": participant.node.where}  # a host without a ledger: its node follows
     if not rebuild:
         return up_to_date(session, participant, must=True)
@@ -110,9 +114,14 @@ def _problem(report: DeliveryReport | None, wait: Wait) -> ProMLError | None:
                 f"`proml sync --drop {first.number}` gives it up.",
             )
     unsent = report.unsent if wait else report.in_state("pending")
+    if wait == "final":
+        unsent += tuple(entry for entry in report.confirmed if not entry.final)
     if unsent:
         first = unsent[0]
-        why = report.waiting.get(first.number) or first.error or "it is in no block yet"
+        where = (
+            "it is in no block yet" if first.state != "confirmed" else f"block {first.block_number} is not final yet"
+        )
+        why = report.waiting.get(first.number) or first.error or where
         return UnreachableError(
             f"entry {first.number} waits: {why}", hint="It is safe in the outbox; run `proml sync` again later."
         )

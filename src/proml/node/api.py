@@ -143,12 +143,12 @@ class _Endpoints:
         return Response(data, media_type="application/octet-stream")
 
     async def intents(self, request: Request) -> Response:
-        listed = (await _document(request)).get("intents")
+        document = await _document(request)
+        listed = document.get("intents")
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise UsageError('expected {"intents": [objects]}.')
-        numbers = await run_in_threadpool(
-            self._service.take, [intent_of(cast("dict[str, Any]", one)) for one in listed]
-        )
+        wanted = [intent_of(cast("dict[str, Any]", one)) for one in listed]
+        numbers = await run_in_threadpool(self._service.take, wanted, again=document.get("again") is True)
         return JSONResponse({"entries": numbers})
 
     async def entry(self, request: Request) -> Response:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from proml.config import write_atomically
 from proml.errors import UsageError
@@ -29,6 +30,39 @@ _WORKER_S = 150.0
 """How long the round that runs is waited for at the end; it writes ahead, so that being killed then loses nothing."""
 _BACKLOG = 128
 _MOST_CONNECTIONS = 256
+MOST_FROM_ONE = 64
+"""Connections of one address at once."""
+SILENT_S = 10.0
+"""How long a connection may say nothing before its first request."""
+
+
+class _Guarded(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # which one depends on what is installed
+    """A connection that is closed unless it soon asks something; of one address there are only so many.
+
+    Whoever has no token could otherwise keep everybody else out with connections that say nothing.
+    """
+
+    open_from: ClassVar[dict[str, int]] = {}
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if peer else ""
+        self.open_from[self._address] = self.open_from.get(self._address, 0) + 1
+        if self.open_from[self._address] > MOST_FROM_ONE:
+            transport.close()
+        self._timer = self.loop.call_later(SILENT_S, self._close_if_silent)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        self.open_from[self._address] -= 1
+        if not self.open_from[self._address]:
+            del self.open_from[self._address]
+        super().connection_lost(exc)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None:  # no whole head of a request has come
+            self.transport.close()
 
 
 class NodeServer:
@@ -68,7 +102,8 @@ class NodeServer:
             self._socket.bind((host, port))
         except OSError as error:
             raise UsageError(
-                f"cannot listen at {host}:{port}: {error.strerror or error}.", hint="Choose another with --listen."
+                f"cannot listen at {_shown(host)}:{port}: {error.strerror or error}.",
+                hint="Choose another with --listen.",
             ) from error
         cert, key = tls or (None, None)
         if cert is not None and key is not None:
@@ -80,6 +115,7 @@ class NodeServer:
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
+            http=_Guarded,
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=_DRAIN_S,
             ssl_certfile=cert,
@@ -110,6 +146,10 @@ class NodeServer:
             participant.close()
 
 
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host  # IPv6
+
+
 def _check_tls(cert: Path, key: Path) -> None:
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
@@ -124,7 +164,10 @@ def token_of(path: Path) -> str:
     """Returns a node's token, made when there is none."""
     if not path.exists():
         write_atomically(path, f"{secrets.token_urlsafe(_TOKEN_BYTES)}\n".encode())
-    token = path.read_text(encoding="utf-8").strip()
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
     if not token.isascii() or not token.isprintable() or len(token) < _TOKEN_BYTES:
         raise UsageError(
             f"expected a token of at least {_TOKEN_BYTES} printable characters in {path}, found something else.",

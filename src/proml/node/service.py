@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from proml.core.digest import format_digest, sha256
@@ -9,6 +10,7 @@ from proml.core.intent import Intent, documents_of, parse_intent
 from proml.core.message_file import parse_message
 from proml.errors import ConflictError, InvalidRecord, NotAvailable, UnreachableError
 from proml.submit import deciding, relaying
+from proml.submit.given import TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from proml.ports import Entry
     from proml.wiring import Participant
 
-TAKEN = frozenset({"register", "transition", "anchor"})
-"""Kinds of intents that hosts may hand in; votes, grants and governance are for people at their own folder."""
 MOST_WAITING = 20_000
 """Entries that wait in the outbox from which on a node takes no more in."""
 MOST_INTENTS = 500
@@ -44,6 +44,7 @@ class Service:
     def __init__(self, participant: Participant, worker: Worker) -> None:
         self._participant = participant
         self._worker = worker
+        self._relaying = threading.Lock()
         # Opened now: cached properties are not made for threads that ask for the first time at once.
         self._outbox, self._store, self._model = participant.outbox, participant.store, participant.model
 
@@ -84,8 +85,12 @@ class Service:
         """Tells whether the node has a document."""
         return self._store.has(digest)
 
-    def take(self, intents: Sequence[Intent]) -> list[int]:
+    def take(self, intents: Sequence[Intent], *, again: bool = False) -> list[int]:
         """Takes intents in, all or none, durably; a key that is known keeps its entry.
+
+        Args:
+            intents: What is asked for.
+            again: Whether it may be on the chain already, so that it is looked for there before it is sent.
 
         Raises:
             InvalidRecord: One is malformed, or of a kind that a node does not take from others.
@@ -101,7 +106,7 @@ class Service:
                 f"the node has {MOST_WAITING} entries to send and takes no more for now.",
                 hint="Nothing is lost: try again later.",
             )
-        numbers = list(self._outbox.add(intents))
+        numbers = list(self._outbox.add(intents, {"signed": True} if again else None))
         self._worker.call()
         return numbers
 
@@ -113,11 +118,12 @@ class Service:
             VerificationError, RefusedError, ConflictError, UsageError: As ``proml relay``.
         """
         message = parse_message(data, "the message")
-        known = relaying.find(self._outbox, message)
-        if known is not None:
-            return known.number
-        self._participant.check_message(message)
-        number = relaying.queue(self._participant.desk, message)
+        with self._relaying:  # or the same message, handed in twice at once, would be asked for twice
+            known = relaying.find(self._outbox, message)
+            if known is not None:
+                return known.number
+            self._participant.check_message(message)
+            number = relaying.queue(self._participant.desk, message)
         self._worker.call()
         return number
 
@@ -193,6 +199,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "confirmed_ns": entry.confirmed_ns,
         "error": entry.error,
         "final": entry.final,
+        "created_ns": entry.created_ns,
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from proml.capture.recover import recover
 from proml.errors import ProMLError, UnreachableError
+from proml.submit.turn import AtWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,7 +187,11 @@ class Worker:
         self._sent_s = time.monotonic()
         if next(self._participant.outbox.unsettled(), None) is None:
             return
-        for entry in self._participant.deliver(wait=None).entries:
+        try:
+            report = self._participant.deliver(wait=None)
+        except AtWork:
+            return  # a command in the same folder brings it on; what it leaves goes in the next round
+        for entry in report.entries:
             if entry.state in ("refused", "conflict") and entry.number not in self._told:
                 self._told.add(entry.number)
                 self._tell(f"entry {entry.number} ({entry.intent.artefact}): {entry.error}".partition("\n")[0])

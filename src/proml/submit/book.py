@@ -21,7 +21,7 @@ _DONE = frozenset({"confirmed", "refused", "conflict"})
 
 
 class Book:
-    """Entries that may still change, by number. The sender's lock keeps other processes from changing them.
+    """Entries that may still change, by number. While the sender's lock is held, no other process changes them.
 
     Args:
         outbox: Where they are kept.
@@ -29,6 +29,7 @@ class Book:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._version = outbox.version()
         self._typed: dict[int, TypedIntent] = {}
         self.errors: dict[int, ProMLError] = {}
         self.entries = {entry.number: entry for entry in outbox.unsettled()}
@@ -39,9 +40,24 @@ class Book:
         """Grows with every change of an entry."""
         self.progress: Progress | None = None
 
+    def refresh(self) -> None:
+        """Takes over what others did to the outbox while they had the sender's lock."""
+        version = self._outbox.version()
+        if version == self._version:
+            return
+        self._version = version
+        found = {entry.number: entry for entry in self._outbox.unsettled()}
+        found |= {number: self._outbox.entry(number) for number in self.entries.keys() - found.keys()}
+        changed = [entry for number, entry in found.items() if entry != self.entries.get(number)]
+        if changed:
+            self._take(changed)
+
     def save(self, *entries: Entry) -> None:
         """Stores new versions of entries, all or none, then tells about those that got done."""
         self._outbox.update(entries)
+        self._take(entries)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
         self.revision += 1
         self._transactions = None
         for entry in entries:

@@ -13,14 +13,20 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from proml.core.calls import encode_call
 from proml.core.digest import format_digest
 from proml.core.intent import AnchorIntent, RegisterIntent, TransitionIntent, documents_of
 from proml.core.operation import ZERO, Anchor, Operation, Registration, Relayed, Transition
 from proml.core.refusal import explain
-from proml.errors import ConflictError, NotAvailable, ProMLError, UnknownName, UsageError, VerificationError
+from proml.errors import (
+    NotAvailable,
+    ProMLError,
+    UnknownName,
+    UsageError,
+    VerificationError,
+)
 from proml.ports import Reverted
 from proml.submit import unknown_inputs
 from proml.submit.anchoring import group_anchors
@@ -34,31 +40,28 @@ from proml.submit.patience import Patience, PatientLedger
 from proml.submit.plan import Candidate, Plan, plan, select
 from proml.submit.publishing import Publisher
 from proml.submit.races import MAX_REBINDS, can_be_bound_anew
-from proml.submit.report import DeliveryReport
+from proml.submit.report import DeliveryReport, Wait
 from proml.submit.stuck import Terms
 from proml.submit.transactions import HandedIn, Transactions, Tried
+from proml.submit.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from proml.core.workspace_file import WorkspaceFile
-    from proml.ports import Clock, Entry, Ledger, LocalStore, Outbox, SenderLock, Signer, Store
+    from proml.ports import Clock, Entry, Ledger, LocalStore, Outbox, Signer, Store
     from proml.resolver import Resolver
     from proml.submit.book import Progress
-
-Wait: TypeAlias = Literal["included", "final"] | None
 
 MAX_TOGETHER = 100
 """Most transactions that are tried, signed and handed in together."""
 PORTION = 400
 """How many entries are published and bound before the first of them is sent."""
-_LOCK_TIMEOUT_S = 30.0
 _FIRST_POLL_S = 0.02
 _LONGEST_POLL_S = 1.0
 _POLL_GROWTH = 1.25
 """How much longer each look waits than the last: a block is noticed within a quarter of the time it took."""
 _RESEND_S = 5.0
-_DECIDED = ("confirmed", "refused", "conflict", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,30 +113,21 @@ def deliver(
             slept is counted, so that a clock which is set meanwhile changes nothing.
 
     Raises:
-        UnreachableError: The ledger does not answer; nothing is lost, and the next delivery goes on.
-        ConflictError: Another process is sending for this account.
+        UnreachableError: The ledger does not answer; nothing is lost, and the next delivery goes on. Also
+            :class:`~proml.submit.turn.AtWork`.
         VerificationError: This is not the chain that the workspace file pins.
     """
-    with _lock(channel):
-        return _Delivery(channel, only, wait, progress).run(timeout_s)
-
-
-def _lock(channel: Channel) -> SenderLock:
-    """Takes the sender's lock; waits for others as long as they bring the outbox on."""
-    done = channel.outbox.count(*_DECIDED)
-    while True:
-        try:
-            return channel.outbox.lock_sender(channel.signer.address, timeout_s=_LOCK_TIMEOUT_S)
-        except ConflictError:
-            before, done = done, channel.outbox.count(*_DECIDED)
-            if done == before:
-                raise
+    with Turn(channel.outbox, channel.signer.address, channel.clock) as turn:
+        return _Delivery(channel, turn, only, wait, progress).run(timeout_s)
 
 
 class _Delivery:
-    """One delivery, while the sender's lock is held."""
+    """One delivery, in its turns."""
 
-    def __init__(self, channel: Channel, only: Collection[int] | None, wait: Wait, progress: Progress | None) -> None:
+    def __init__(
+        self, channel: Channel, turn: Turn, only: Collection[int] | None, wait: Wait, progress: Progress | None
+    ) -> None:
+        self._turn = turn
         self._ledger = PatientLedger(channel.ledger, channel.clock, channel.patience)
         self._workspace = channel.workspace
         self._resolver = channel.resolver
@@ -176,7 +170,8 @@ class _Delivery:
             elif not self._has_to_wait() or waited >= timeout_s:
                 break
             else:
-                self._clock.sleep(poll)
+                self._turn.wait(poll)
+                self._book.refresh()
                 waited, resent, poll = waited + poll, resent + poll, min(_POLL_GROWTH * poll, _LONGEST_POLL_S)
                 if resent >= self._resend_s:
                     self._transactions.resend()

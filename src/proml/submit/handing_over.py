@@ -7,25 +7,28 @@ dies between giving and noting gives again.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proml.core.intent import documents_of, parse_intent
-from proml.errors import InvalidRecord, NotAvailable
-from proml.submit.given import GIVEN, GIVEN_AS, as_told, number_there
+from proml.errors import InvalidRecord, NotAvailable, UnknownName, UsageError
+from proml.submit.given import GIVEN, GIVEN_AS, as_told, number_there, outcome_of
 from proml.submit.report import DeliveryReport
+from proml.submit.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from proml.ports import Clock, Entry, Node, Outbox, Store
     from proml.submit.book import Progress
-    from proml.submit.deliver import Wait
+    from proml.submit.report import Wait
 
 MAX_AT_ONCE = 100
+MAX_BYTES_AT_ONCE = 8 << 20
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 2.0
-_LOCK_TIMEOUT_S = 30.0
-_NS = 1_000_000_000
+_EXPLAINED_S = 10.0
+"""How long is waited for what the node says it cannot send: somebody there may have to decide."""
 
 
 def hand_over(
@@ -34,6 +37,7 @@ def hand_over(
     node: Node,
     clock: Clock,
     *,
+    only: Collection[int] | None = None,
     wait: Wait = "included",
     progress: Progress | None = None,
     timeout_s: float = 120.0,
@@ -45,76 +49,150 @@ def hand_over(
         store: The local store, which has the documents.
         node: Who sends it.
         clock: For waiting.
+        only: Numbers of the entries that are waited for; None is all. All that is pending is given.
         wait: Until entries are in a block, until that is final, or not at all (None).
         progress: As for :func:`proml.submit.deliver.deliver`.
-        timeout_s: How long to wait, in seconds.
+        timeout_s: How long to wait, in seconds; what is slept is counted.
 
     Raises:
         UnreachableError: The node does not answer, or takes no more for now; nothing is lost.
-        UsageError: The node does not take something, and says why.
+        UsageError: The node does not know us, or is this very folder's.
     """
-    with outbox.lock_sender(GIVEN, timeout_s=_LOCK_TIMEOUT_S):
-        for group in _groups(outbox):
-            _give(outbox, store, node, group)
-        mine = [entry.number for entry in outbox.unsettled() if entry.detail.get(GIVEN) == node.where]
+    with Turn(outbox, node.where, clock) as turn:
+        pending = [entry for entry in outbox.entries("pending") if GIVEN not in entry.detail]
+        reasons = _give_all(outbox, store, node, pending)
+        given = [entry.number for entry in outbox.unsettled() if GIVEN in entry.detail]
         told: set[int] = set()
-        ends, poll_s = clock.now_ns() + round(timeout_s * _NS), _FIRST_POLL_S
+        waited, poll_s = 0.0, _FIRST_POLL_S
         while True:
-            entries = _bring_back(outbox, node, mine)
+            entries = _bring_back(outbox, node, given, reasons)
             for entry in entries:
                 if progress is not None and entry.number not in told and entry.state not in ("pending", "sent"):
                     told.add(entry.number)
-                    progress(len(told), len(mine), entry)
-            if not any(_is_awaited(entry, wait) for entry in entries) or clock.now_ns() >= ends:
+                    progress(len(told), len(given), entry)
+            known = [entry for entry in entries if entry.number not in reasons]
+            awaited = [entry for entry in known if only is None or entry.number in only]
+            if not any(_is_awaited(entry, wait, waited) for entry in awaited) or waited >= timeout_s:
                 break
-            clock.sleep(poll_s)
-            poll_s = min(2 * poll_s, _LONGEST_POLL_S)
-    return DeliveryReport(tuple(entries), {e.number: _waiting(e) for e in entries if e.state == "sent"})
+            turn.wait(poll_s)
+            waited, poll_s = waited + poll_s, min(2 * poll_s, _LONGEST_POLL_S)
+        reasons |= {e.number: _waiting(e) for e in entries if e.state == "sent" and e.number not in reasons}
+        # Also what was refused here, and what was asked for and is final already.
+        others = {entry.number for entry in pending} | set(only or ())
+        entries += [outbox.entry(number) for number in sorted(others - set(given))]
+    return DeliveryReport(tuple(sorted(entries, key=lambda entry: entry.number)), reasons)
 
 
 def _waiting(entry: Entry) -> str:
-    told = f", where it is entry {number_there(entry)}: {entry.error}" if entry.error else " (not in a block yet)."
-    return f"The node {entry.detail[GIVEN]} has it{told}"
+    told = f" says of it, as its entry {number_there(entry)}: {entry.error}" if entry.error else " has it."
+    return f"The node {entry.detail[GIVEN]}{told}"
 
 
-def _is_awaited(entry: Entry, wait: Wait) -> bool:
+def _is_awaited(entry: Entry, wait: Wait, waited_s: float) -> bool:
     if wait is None or entry.state not in ("sent", "confirmed"):
         return False
-    return entry.state == "sent" or (wait == "final" and not entry.final)
+    is_explained = bool(entry.error) and not entry.transaction_hash
+    if entry.state == "sent":
+        return not is_explained or waited_s < _EXPLAINED_S
+    return wait == "final" and not entry.final
 
 
-def _groups(outbox: Outbox) -> list[list[Entry]]:
-    pending = [entry for entry in outbox.entries("pending") if GIVEN not in entry.detail]
-    return [pending[at : at + MAX_AT_ONCE] for at in range(0, len(pending), MAX_AT_ONCE)]
-
-
-def _give(outbox: Outbox, store: Store, node: Node, entries: Sequence[Entry]) -> None:
-    good: list[Entry] = []
+def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yields what goes in one request: what may be on the chain apart from what cannot."""
+    group: list[Entry] = []
+    size_bytes = 0
     for entry in entries:
-        try:
-            for digest in documents_of(parse_intent(entry.intent)):
-                if not node.has(digest):
-                    node.put(store.get(digest))
-        except (InvalidRecord, NotAvailable) as error:
-            outbox.update([replace(entry, state="refused", error=str(error))])
-            continue
-        good.append(entry)
-    if not good:
+        own_bytes = len(json.dumps(entry.intent.to_json()))
+        is_full = len(group) == MAX_AT_ONCE or size_bytes + own_bytes > MAX_BYTES_AT_ONCE
+        if group and (is_full or _may_be_there(group[0]) != _may_be_there(entry)):
+            yield group
+            group, size_bytes = [], 0
+        group.append(entry)
+        size_bytes += own_bytes
+    if group:
+        yield group
+
+
+def _may_be_there(entry: Entry) -> bool:
+    return bool(entry.detail.get("signed"))
+
+
+def _give_all(outbox: Outbox, store: Store, node: Node, entries: Sequence[Entry]) -> dict[int, str]:
+    """Gives entries to a node; returns why some stay for now, by number."""
+    if entries:
+        _check_another_folder(node, entries[0])
+    held: dict[int, str] = {}
+    for group in _groups(entries):
+        good: list[Entry] = []
+        for entry in group:
+            try:
+                for digest in documents_of(parse_intent(entry.intent)):
+                    if not node.has(digest):
+                        node.put(store.get(digest))
+            except InvalidRecord as error:
+                outbox.update([replace(entry, state="refused", error=str(error))])
+            except NotAvailable as error:
+                held[entry.number] = error.message
+            else:
+                good.append(entry)
+        if good:
+            _give(outbox, node, good)
+    return held
+
+
+def _check_another_folder(node: Node, entry: Entry) -> None:
+    """Refuses to give this folder's entries to its own node, which has them: it would wait for itself."""
+    try:
+        (there,) = node.outcomes([entry.number])
+    except UnknownName:
         return
-    numbers = node.add([entry.intent for entry in good])
+    if (there.key, there.created_ns) == (entry.intent.key, entry.created_ns):
+        raise UsageError(
+            f"the node {node.where} is the one of this very folder, which sends what waits here by itself.",
+            hint="Unset PROML_NODE here; it is for other hosts.",
+        )
+
+
+def _give(outbox: Outbox, node: Node, entries: Sequence[Entry]) -> None:
+    try:
+        numbers = node.add([entry.intent for entry in entries], again=_may_be_there(entries[0]))
+    except InvalidRecord as error:
+        if len(entries) == 1:
+            outbox.update([replace(entries[0], state="refused", error=str(error))])
+            return
+        half = len(entries) // 2
+        for some in (entries[:half], entries[half:]):
+            _give(outbox, node, some)
+        return
     outbox.update([
         replace(entry, state="sent", attempts=entry.attempts + 1, error="",
                 detail={**entry.detail, GIVEN: node.where, GIVEN_AS: number})
-        for entry, number in zip(good, numbers, strict=True)
+        for entry, number in zip(entries, numbers, strict=True)
     ])  # fmt: skip
 
 
-def _bring_back(outbox: Outbox, node: Node, numbers: Sequence[int]) -> list[Entry]:
-    entries = [outbox.entry(number) for number in numbers]
-    open_ones = [entry for entry in entries if not entry.final and entry.state != "dropped"]
-    found = node.outcomes([number_there(entry) for entry in open_ones])
-    told = [as_told(entry, outcome) for entry, outcome in zip(open_ones, found, strict=True)]
-    changed = {now.number: now for entry, now in zip(open_ones, told, strict=True) if now != entry}
+def _bring_back(outbox: Outbox, node: Node, numbers: Sequence[int], reasons: dict[int, str]) -> list[Entry]:
+    """Returns entries as the node tells that they are; adds why nothing is known of some."""
+    found: list[Entry] = []
+    changed: list[Entry] = []
+    for entry in (outbox.entry(number) for number in numbers):
+        now = entry
+        if not entry.final and entry.state != "dropped" and entry.number not in reasons:
+            outcome = outcome_of(entry, node)
+            if outcome is None:
+                reasons[entry.number] = _lost(entry, node)
+            else:
+                now = as_told(entry, outcome, node)
+        found.append(now)
+        if now != entry:
+            changed.append(now)
     if changed:
-        outbox.update(list(changed.values()))
-    return [changed.get(entry.number, entry) for entry in entries]
+        outbox.update(changed)
+    return found
+
+
+def _lost(entry: Entry, node: Node) -> str:
+    return (
+        f"It was given to the node {entry.detail[GIVEN]} as its entry {number_there(entry)}, and {node.where} does not "
+        f"have it. `proml sync --rebase {entry.number}` gives it again, `proml sync --drop {entry.number}` gives it up."
+    )

@@ -24,13 +24,15 @@ from proml.core.name import check_name
 from proml.core.operation import ZERO, Grant, Input, Proposal
 from proml.core.record import SALT_BYTES, Record, build_record
 from proml.core.words import parse_address
+from proml.errors import UsageError
 from proml.ports import ATTENDED
+from proml.submit.given import TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from proml.core.manifest import Manifest
-    from proml.ports import Clock, Intent, Outbox, Store
+    from proml.ports import Clock, Intent, Node, Outbox, Store
 
 
 class Intake(Protocol):
@@ -62,12 +64,22 @@ class Attended:
 
     Attributes:
         outbox: Where they go.
+        node: To which they go from there; None if they are sent from here.
     """
 
     outbox: Outbox
+    node: Node | None = None
 
     def add(self, intents: Sequence[Intent]) -> Sequence[int]:
-        """Adds intents, all or none, and returns their numbers."""
+        """Adds intents, all or none, and returns their numbers; raises UsageError for what a node does not take."""
+        if self.node is not None:
+            for intent in intents:
+                if intent.kind not in TAKEN:
+                    raise UsageError(
+                        f"this folder hands over to the node {self.node.where}, which does not take {intent.kind} from "
+                        "others.",
+                        hint="Do it in the member's own folder, or sign a message here (--sign) and relay it there.",
+                    )
         return self.outbox.add(intents, {ATTENDED: True})
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from proml.core.intent import AnchorIntent, RegisterIntent, RelayIntent, TransitionIntent, TypedIntent
 from proml.ports import ATTENDED
 from proml.submit.bound import MAX_BATCH
+from proml.submit.given import GIVEN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -140,6 +141,10 @@ class _Planner:
                 sequence.append(Candidate(entry, typed, follows=sequence[-1].entry.number))
                 return sequence
             first = self._ahead[line]
+            if GIVEN in first.detail:
+                self.blocked[entry.number] = _blocked_by_given(first)
+                self._stuck.add(entry.number)
+                return None
             if first.number in self._stuck:
                 self._stuck.add(entry.number)
             self._wait(entry, typed, f"It follows entry {first.number}, which is not in a block yet.")
@@ -173,6 +178,13 @@ class _Planner:
         wanted = {key for use in typed.uses for key in (use.name, use.content) if key}
         found = {entry.number: entry for key in wanted for entry in self._sources.get(key, ())}
         return [found[number] for number in sorted(found)]
+
+
+def _blocked_by_given(entry: Entry) -> str:
+    return (
+        f"It follows entry {entry.number}, which was given to the node {entry.detail[GIVEN]}. Let this folder give to "
+        f"it again (PROML_NODE); or, if it will never send it, `proml sync --rebase {entry.number}` sends it from here."
+    )
 
 
 def _blocked_by(entry: Entry) -> str:

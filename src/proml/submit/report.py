@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from proml.errors import ConflictError, ProMLError, RefusedError, UnknownName, UnreachableError
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proml.ports import Entry
+
+Wait: TypeAlias = Literal["included", "final"] | None
+"""How far something is waited for: in a block, in a final one, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +49,29 @@ class DeliveryReport:
         """Entries that the rules refused or that lost a race; they stay until rebased or dropped."""
         return self.in_state("refused", "conflict")
 
-    def raise_for(self, number: int) -> Entry:
-        """Returns an entry that was sent; raises what stopped it otherwise.
+    def raise_for(self, number: int, wait: Wait = None) -> Entry:
+        """Returns an entry that came as far as was waited for; raises what stopped it otherwise.
+
+        Args:
+            number: Of the entry.
+            wait: ``included``: it has to be in a block; ``final``: in a final one; None: handed in.
 
         Raises:
             RefusedError: The rules refuse it (or a UsageError says what in it cannot be).
             ConflictError: The artefact moved on.
-            UnreachableError: It is safe in the outbox and waits, for a store or for another entry.
+            UnreachableError: It is safe in the outbox and waits: for a block or its finality, a store, another entry.
             UnknownName: The delivery was not asked to send it.
         """
         entry = next((e for e in self.entries if e.number == number), None)
         if entry is None:
             raise UnknownName(f"Entry {number} was not to be sent.", hint="`proml status` shows the outbox.")
-        if entry.state in ("sent", "confirmed"):
+        if _is_so_far(entry, wait):
             return entry
+        if entry.state == "confirmed":
+            raise UnreachableError(
+                f"Entry {number} is in block {entry.block_number}, which is not final yet.",
+                hint="`proml sync --final` goes on waiting.",
+            )
         if number in self.errors:
             raise self.errors[number]
         if entry.state == "conflict":
@@ -67,6 +79,12 @@ class DeliveryReport:
         if entry.state in ("refused", "dropped"):
             raise RefusedError(entry.error or f"Entry {number} was dropped.")
         raise UnreachableError(
-            self.waiting.get(number) or entry.error or f"Entry {number} was not sent yet.",
+            self.waiting.get(number) or entry.error or f"Entry {number} is not in a block yet.",
             hint="It is safe in the outbox; `proml sync` sends it as soon as it can go.",
         )
+
+
+def _is_so_far(entry: Entry, wait: Wait) -> bool:
+    if wait is None:
+        return entry.state in ("sent", "confirmed")
+    return entry.state == "confirmed" and (entry.final or wait == "included")
