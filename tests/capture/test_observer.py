@@ -103,8 +103,8 @@ def test_an_exception_from_a_signal_handler_is_never_swallowed(log: Path) -> Non
         signal.signal(signal.SIGALRM, handler)
         caught = 0
         while caught < 200:
-            signal.setitimer(signal.ITIMER_REAL, 0.0005)
             try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005)
                 for number in itertools.count():
                     try:
                         open(f"{caught}-{number}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
 import subprocess
 import threading
@@ -282,6 +283,27 @@ def test_one_peer_does_not_use_up_the_node(folder: Folder, monkeypatch: pytest.M
         for connection in held:
             connection.close()
         until(lambda: ask(port, "HEAD", path, greedy)[0] == 200)
+
+
+def test_a_peer_that_sends_slowly_leaves_room_for_others(folder: Folder) -> None:
+    slow, other = new_peer(folder, "slow", quota_bytes=1 << 30), new_peer(folder, "other", quota_bytes=1 << 30)
+    with serving(folder) as port:
+        held = []
+        for number in range(content_service.MOST_UPLOADS_EACH + 2):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+            digest = piece_of(b"%d" % number * 1000).name.digest.hex()
+            fields = f"Authorization: Bearer {slow}\r\nUpload-Offset: 0\r\nUpload-Length: 1000\r\nContent-Length: 1000"
+            head = f"PUT /v1/uploads/sha256/{digest} HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n"
+            connection.sendall(head.encode() + b"x")
+            held.append(connection)
+        try:
+            until(lambda: len(select.select(held, [], [], 0)[0]) == 2)
+            assert all(b" 429 " in connection.recv(100) for connection in select.select(held, [], [], 0)[0])
+            with closing(NodeContents(f"http://127.0.0.1:{port}", other)) as node:
+                node.put(PIECE, giving(DATA), Told())
+        finally:
+            for connection in held:
+                connection.close()
 
 
 def test_a_peer_that_stalls_while_it_sends_is_given_up(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@
 | ``GET /v1/status[/NAME]`` | as ``proml status --json`` |
 | ``GET /v1/history/NAME`` | as ``proml log --json`` |
 | ``HEAD``, ``GET``, ``PUT /v1/documents/DIGEST`` | records, by SHA-256 in hex |
-| ``POST /v1/intents`` | takes intents in: ``{"intents": […]}``; answers ``{"entries": [numbers]}`` |
+| ``POST /v1/intents`` | ``{"intents": […], "again": …}``: takes them in; answers ``{"entries": […]}`` |
 | ``GET /v1/entries/N`` | what became of one |
 | ``POST /v1/entries/N`` | ``{"key": …, "decision": "rebase" or "drop"}``, for one that failed; answers as above |
 | ``POST /v1/messages`` | takes a member's signed message in, for relaying; answers ``{"entry": number}`` |

@@ -23,6 +23,8 @@ MOST_AT_ONCE = 16
 """Requests of one peer that are answered at once."""
 MOST_UPLOADS = 8
 """Objects that come in at once, of all peers."""
+MOST_UPLOADS_EACH = 4
+"""Objects that come in at once of one peer, so that it leaves room for others however slowly it sends."""
 
 
 class Busy(UnreachableError):
@@ -42,7 +44,7 @@ class ContentService:
         self._shared = SharedContents(self._sharing, self._placed, "this node")
         self._lock = threading.Lock()
         self._asking: dict[str, int] = {}
-        self._uploads = 0
+        self._uploads: list[str] = []  # of whom
 
     def close(self) -> None:
         """Closes what says what is shared, with whom; safe to call twice."""
@@ -103,7 +105,7 @@ class ContentService:
             raise RefusedError(f"{peer.name} may not place anything here.")
         if self._is_placed(piece):
             return
-        with self._uploading():
+        with self._uploading(peer):
             self._sharing.reserve(peer, piece.name, piece.size_bytes)
             try:
                 self._placed.put(piece, _once_from(chunks, offset), lambda _count: None)
@@ -132,16 +134,16 @@ class ContentService:
         return True
 
     @contextmanager
-    def _uploading(self) -> Iterator[None]:
+    def _uploading(self, peer: Peer) -> Iterator[None]:
         with self._lock:
-            if self._uploads >= MOST_UPLOADS:
-                raise Busy(f"{MOST_UPLOADS} objects are coming in.", hint="Try again later.")
-            self._uploads += 1
+            if len(self._uploads) >= MOST_UPLOADS or self._uploads.count(peer.name) >= MOST_UPLOADS_EACH:
+                raise Busy(f"{len(self._uploads)} objects are coming in.", hint="Try again later.")
+            self._uploads.append(peer.name)
         try:
             yield
         finally:
             with self._lock:
-                self._uploads -= 1
+                self._uploads.remove(peer.name)
 
 
 def _once_from(chunks: Chunks, offset: int) -> OpenAt:

@@ -129,14 +129,14 @@ class Worker:
     def _has_new_block(self) -> bool:
         try:
             return self._participant.ledger.newest().hash != self._followed
-        except ProMLError:
-            return True  # as for the outbox
+        except Exception:  # noqa: BLE001 - as for the outbox, and a daemon does not end by a bug: see _round
+            return True
 
     def _version(self) -> int:
         try:
             return self._participant.outbox.version()
-        except ProMLError:
-            return -1  # the round that follows tells what is wrong with it
+        except Exception:  # noqa: BLE001 - the round that follows tells what is wrong with it
+            return -1
 
     def _round(self) -> bool:
         try:
