@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sql
 from tests.worlds import Relaying, World, copy_world, make_world, single
 
+from proml.adapters.clock import SystemClock
 from proml.core.events import Registered, Transitioned, topic_of
 from proml.core.operation import Registration
 from proml.errors import VerificationError
@@ -20,6 +21,7 @@ from proml.index import schema
 from proml.index.follow import rebuild
 from proml.index.onchain import artefact_state
 from proml.index.schema import open_index, reading, writing
+from proml.submit.single import Transaction, transact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +164,10 @@ def test_a_reorganisation_while_logs_are_read_is_noticed(world: World, tmp_path:
 
 
 def test_blocks_with_nothing_are_forgotten_once_they_are_final(world: World) -> None:
+    for _ in range(3):
+        empty_block(world)
+    world.act("data", "d", "revoke")
+    empty_block(world)
     ledger = Relaying(world.ledger)
     newest = world.ledger.newest().number
     named = set()
@@ -171,6 +177,37 @@ def test_blocks_with_nothing_are_forgotten_once_they_are_final(world: World) -> 
         stored = [row[0] for row in rows(world.engine, [schema.blocks])["blocks"]]
         named |= {row[0] for table in rows(world.engine).values() for row in table}
         assert set(stored) == named | {number}
+
+
+def empty_block(world: World) -> None:
+    """Makes a block in which there is nothing of the workspace."""
+    somebody = "0x" + "11" * 20
+    transact(world.ledger, world.people["data"], SystemClock(), Transaction(somebody, b"", "nothing"))
+
+
+def test_a_range_is_not_added_to_what_another_process_changed_meanwhile(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Relaying(world.ledger)
+    ledger.until = world.ledger.newest().number - 2
+    world.follow(ledger=ledger)
+    real, asked = follow_module._has, []
+
+    def interfered(ledger: Any, stored: Any) -> bool:
+        asked.append(stored.number)
+        if len(asked) == 2:  # after the range was read, before it is written
+            with writing(world.engine) as connection:
+                newest = schema.blocks.c.number == stored.number
+                connection.execute(schema.blocks.update().where(newest).values(hash=bytes(32)))
+        return real(ledger, stored)
+
+    monkeypatch.setattr(follow_module, "_has", interfered)
+    world.follow()
+    assert len(asked) > 2
+    engine = open_index(str(tmp_path / "anew.sqlite"))
+    world.follow(engine=engine)
+    assert rows(world.engine, CHAIN_TABLES) == rows(engine, CHAIN_TABLES)
+    engine.dispose()
 
 
 def test_a_fork_is_found_among_many_blocks(world: World) -> None:

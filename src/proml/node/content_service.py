@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 16
 """Requests of one peer that are answered at once."""
-MOST_UPLOADS = 8
+MOST_UPLOADS = 16
 """Objects that come in at once, of all peers."""
-MOST_UPLOADS_EACH = 4
+MOST_UPLOADS_EACH = 8
 """Objects that come in at once of one peer, so that it leaves room for others however slowly it sends."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from proml.adapters.jsonrpc.ledger import JsonRpcLedger
@@ -97,10 +96,8 @@ class WitnessedLedger(JsonRpcLedger):
             VerificationError: In blocks that are final for both the two have different ones.
         """
         final = self.finalized()  # before both are asked: a block may come between the two answers
-        last = super().newest().number if query.last_block is None else query.last_block
-        fixed = dataclasses.replace(query, last_block=last)
-        ours = super().logs(fixed)
-        theirs = [log for log in self._witness.logs(fixed) if log.block_number <= final]
+        ours = super().logs(query)
+        theirs = [log for log in self._witness.logs(query) if log.block_number <= final]
         settled = [log for log in ours if log.block_number <= final]
         if settled != theirs:
             odd = min(set(settled) ^ set(theirs), key=lambda log: (log.block_number, log.log_index))
