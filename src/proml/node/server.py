@@ -30,7 +30,7 @@ _WORKER_S = 150.0
 """How long the round that runs is waited for at the end; it writes ahead, so that being killed then loses nothing."""
 _BACKLOG = 128
 _MOST_CONNECTIONS = 256
-MOST_FROM_ONE = 64
+MOST_FROM_ONE = 128
 """Connections of one address at once."""
 SILENT_S = 10.0
 """How long a connection may say nothing before its first request."""
