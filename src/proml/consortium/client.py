@@ -128,9 +128,9 @@ def start(network: Network) -> int:
     program = find_program(engine)
     with (network.root / "start.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - the owner's own folder
-            ["/bin/sh", str(network.root / "start.sh")],
+            ["/bin/sh", str(network.root / "start.sh"), "started"],
             cwd=network.root,
-            env={**os.environ, engine.variable: program, "PROML_STARTED": "1"},
+            env={**os.environ, engine.variable: program},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -127,7 +127,7 @@ class Engine(Protocol):
         ...
 
 
-NOTE_PROCESS = '[ -n "${PROML_STARTED:-}" ] || echo "$$ supervised" >client.pid'
+NOTE_PROCESS = '[ "${1:-}" = started ] || echo "$$ supervised" >client.pid'
 """Line of a start script that says which process the client is, if another program than ours runs the script."""
 
 
