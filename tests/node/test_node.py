@@ -433,6 +433,7 @@ def test_a_token_file_that_cannot_be_used_is_said(node: RunningNode, found: byte
     if found is None:
         node.token_file.rmdir()
     node.token_file.write_bytes(kept)
+    node.token_file.chmod(0o600)
 
 
 def test_a_folder_that_hands_over_is_no_node(host: Host) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from proml.errors import ConflictError, UnreachableError
@@ -56,6 +57,8 @@ class Turn:
 
     def _take(self) -> SenderLock:
         """Takes the lock; waits for others as long as they bring the outbox on."""
+        with suppress(ConflictError):
+            return self._outbox.lock_sender(self._address, timeout_s=0)
         done = self._outbox.count(*DECIDED)
         while True:
             try:
