@@ -34,6 +34,7 @@ def test_nothing_is_stopped_that_could_not_be_started_again(
 ) -> None:
     network = write_folder(plan, "lab", folder / "lab")
     monkeypatch.setattr(client, "status", lambda _: STANDS)
+    monkeypatch.setattr(client, "running", lambda _: STANDS.pid)
     monkeypatch.setenv("PROML_GETH", str(folder / "nothing"))
     ended: list[int] = []
     monkeypatch.setattr(client, "_end", lambda _network, pid: ended.append(pid))

@@ -229,10 +229,9 @@ def test_what_a_node_lost_is_given_to_it_again_and_is_on_the_chain_once(node: Ru
     assert heads(node, "lost") == {"lost": 1, "lost-not": 1}
 
 
-def test_what_was_given_to_a_node_that_is_gone_goes_from_here_when_that_is_decided(
-    node: RunningNode, host: Host, tmp_path: Path
-) -> None:
-    host.record("gone")
+def send_from_itself_after_giving(host: Host, node: RunningNode, name: str, home: str) -> None:
+    """Captures a run and gives it to the node; then the same folder sends by itself, on a chain of its own."""
+    host.record(name)
     folder = Folder(host.folder)
     outbox, store = SqliteOutbox(folder.outbox_file), FolderStore(folder.store_folder)
     remote = HttpNode(node.url, node.token_file.read_text().strip())
@@ -242,8 +241,14 @@ def test_what_was_given_to_a_node_that_is_gone_goes_from_here_when_that_is_decid
     outbox.close()
     folder.config_file.unlink()
     (folder.dot / "node-token").unlink()
-    home = str(tmp_path / "own-home")
     proml(host.folder, "init", PROML_HOME=home)
+
+
+def test_what_was_given_to_a_node_that_is_gone_goes_from_here_when_that_is_decided(
+    node: RunningNode, host: Host, tmp_path: Path
+) -> None:
+    home = str(tmp_path / "own-home")
+    send_from_itself_after_giving(host, node, "gone", home)
     (host.folder / "gone2.csv").write_text("2")
     answer = proml(host.folder, "act", "gone", "collect", "gone2.csv", "--kind", "source", code=5, PROML_HOME=home)
     assert "`proml sync --rebase 1` sends it from here" in answer["error"]["message"]
@@ -354,26 +359,10 @@ def test_captured_while_the_node_is_away_and_sent_when_it_is_back(node: RunningN
 
 
 def test_what_was_given_to_a_node_is_not_sent_from_here_as_well(node: RunningNode, host: Host, tmp_path: Path) -> None:
-    host.record("given")
-    folder = Folder(host.folder)
-    outbox, store = SqliteOutbox(folder.outbox_file), FolderStore(folder.store_folder)
-    remote = HttpNode(node.url, node.token_file.read_text().strip())
-    hand_over(outbox, store, remote, SystemClock(), wait=None)
-    remote.close()
-    given = outbox.entry(1)
-    outbox.update([given.__class__(**{**_fields(given), "state": "sent", "final": False})])
-    outbox.close()
-    # The same folder sends from itself now, on another chain.
-    folder.config_file.unlink()
-    (folder.dot / "node-token").unlink()
-    home = tmp_path / "other-home"
-    proml(host.folder, "init", PROML_HOME=str(home))
-    proml(host.folder, "sync", PROML_HOME=str(home), code=5)
-    assert proml(host.folder, "status", PROML_HOME=str(home))["artefacts"] == []
-
-
-def _fields(entry: Any) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+    home = str(tmp_path / "other-home")
+    send_from_itself_after_giving(host, node, "given", home)
+    proml(host.folder, "sync", PROML_HOME=home, code=5)
+    assert proml(host.folder, "status", PROML_HOME=home)["artefacts"] == []
 
 
 def test_it_ends_in_order_and_goes_on_where_it_was(node: RunningNode, host: Host) -> None:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from proml.core.digest import sha256
+from proml.core.url import host_in_url
 from proml.errors import (
     ConfigError,
     ConflictError,
@@ -71,8 +72,7 @@ class HttpNode:
     def where(self) -> str:
         """Its URL; there are no secrets in it."""
         port = f":{self._port}" if self._port else ""
-        host = f"[{self._host}]" if ":" in self._host else self._host  # IPv6
-        return f"{'https' if self._secure else 'http'}://{host}{port}{self._path}"
+        return f"{'https' if self._secure else 'http'}://{host_in_url(self._host)}{port}{self._path}"
 
     def has(self, digest: bytes) -> bool:
         """Tells whether the node has a document."""

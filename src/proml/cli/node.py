@@ -11,6 +11,7 @@ import click
 from proml.cli import output
 from proml.cli.group import Group, Lazy
 from proml.cli.session import Session
+from proml.core.url import host_in_url
 from proml.errors import UsageError
 
 
@@ -55,8 +56,7 @@ def _run(session: Session, listen: str, every_s: float | None, tls_cert: Path | 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         bound = server.bind(host, port, tls=None if tls_cert is None or tls_key is None else (tls_cert, tls_key))
-        shown = f"[{host}]" if ":" in host else host  # IPv6
-        url = f"{'http' if tls_cert is None else 'https'}://{shown}:{bound}"
+        url = f"{'http' if tls_cert is None else 'https'}://{host_in_url(host)}:{bound}"
         session.answer(
             {"node": url, "folder": str(server.folder), "identity": server.identity,
              "token_file": str(server.token_file)},

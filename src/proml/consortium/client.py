@@ -237,8 +237,9 @@ def status(network: Network) -> ClientStatus:
     import psutil  # noqa: PLC0415 - as above
 
     memory = 0
-    with contextlib.suppress(psutil.Error, ValueError):
-        memory = 0 if not pid else int(psutil.Process(pid).memory_info().rss)  # type: ignore[no-untyped-call]  # psutil has no types
+    with contextlib.suppress(psutil.Error):
+        if pid:
+            memory = int(psutil.Process(pid).memory_info().rss)  # type: ignore[no-untyped-call]  # psutil has no types
     try:
         with _admin(network, engine) as ask:
             read = Reader("eth_getBlockByNumber", f"the client of {network.participant}")
@@ -351,7 +352,7 @@ def step_back(network: Network) -> tuple[ClientStatus, int]:
             hint="See to the connection first; blocks may then come by themselves.",
         )
     pid, supervised = running(network), _is_supervised(network)
-    if not supervised:
+    if pid and not supervised:
         find_program(engine)  # before anything is stopped that could not be started again
     number = max(0, before.block_number - 2 * len(before.validators))
     with _admin(network, engine) as ask:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from proml.core.url import host_in_url
 from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def need_addresses(plan: Plan, program: str) -> None:
 
 def enode(seat: Seat) -> str:
     """Returns a client's address for its peers (EIP-778's older form, which every client reads)."""
-    host = f"[{seat.host}]" if ":" in seat.host else seat.host
+    host = host_in_url(seat.host)
     return f"enode://{seat.keys.node_key.hex()}@{host}:{seat.p2p_port}?discport=0"
 
 

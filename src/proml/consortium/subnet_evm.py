@@ -18,6 +18,7 @@ from proml.consortium.avalanche import founding, issuing
 from proml.consortium.avalanche.encoding import cb58
 from proml.consortium.engines import NOTE_PROCESS, Ask, allocations, need_addresses
 from proml.core.finality import Finality
+from proml.core.url import host_in_url
 from proml.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ exec "$AVALANCHEGO" \\
 
 
 def _where(seat: Seat) -> str:
-    return f"[{seat.host}]:{seat.p2p_port}" if ":" in seat.host else f"{seat.host}:{seat.p2p_port}"
+    return f"{host_in_url(seat.host)}:{seat.p2p_port}"
 
 
 def _pretty(document: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from proml.config import write_atomically
+from proml.core.url import host_in_url
 from proml.errors import UsageError
 from proml.node.api import make_app
 from proml.node.content_api import content_routes
@@ -102,7 +103,7 @@ class NodeServer:
             self._socket.bind((host, port))
         except OSError as error:
             raise UsageError(
-                f"cannot listen at {_shown(host)}:{port}: {error.strerror or error}.",
+                f"cannot listen at {host_in_url(host)}:{port}: {error.strerror or error}.",
                 hint="Choose another with --listen.",
             ) from error
         cert, key = tls or (None, None)
@@ -144,10 +145,6 @@ class NodeServer:
         self._content.close()
         for participant in self._participants:
             participant.close()
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host  # IPv6
 
 
 def _check_tls(cert: Path, key: Path) -> None:

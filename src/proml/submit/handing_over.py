@@ -7,11 +7,13 @@ dies between giving and noting gives again.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proml.core.intent import documents_of, parse_intent
+from proml.core.portions import portions
 from proml.errors import InvalidRecord, NotAvailable, UnknownName, UsageError
 from proml.submit.given import GIVEN, GIVEN_AS, as_told, number_there, outcome_of
 from proml.submit.report import DeliveryReport
@@ -99,18 +101,12 @@ def _is_awaited(entry: Entry, wait: Wait, waited_s: float) -> bool:
 
 def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     """Yields what goes in one request: what may be on the chain apart from what cannot."""
-    group: list[Entry] = []
-    size_bytes = 0
-    for entry in entries:
-        own_bytes = len(json.dumps(entry.intent.to_json()))
-        is_full = len(group) == MAX_AT_ONCE or size_bytes + own_bytes > MAX_BYTES_AT_ONCE
-        if group and (is_full or _may_be_there(group[0]) != _may_be_there(entry)):
-            yield group
-            group, size_bytes = [], 0
-        group.append(entry)
-        size_bytes += own_bytes
-    if group:
-        yield group
+    for _, alike in itertools.groupby(entries, _may_be_there):
+        yield from portions(alike, _size_bytes, most_items=MAX_AT_ONCE, most_size=MAX_BYTES_AT_ONCE)
+
+
+def _size_bytes(entry: Entry) -> int:
+    return len(json.dumps(entry.intent.to_json()))
 
 
 def _may_be_there(entry: Entry) -> bool:

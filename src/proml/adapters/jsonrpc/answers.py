@@ -12,9 +12,9 @@ from proml.ports import Block, Log, Receipt
 _HASH_BYTES = 32
 _ADDRESS_BYTES = 20
 _MOST_TOPICS = 4
-# EVM words have 256 bits; no quantity of the protocol is larger.
 # What databases have room for.
 _MOST_NUMBER, _MOST_INDEX = 2**63 - 1, 2**31 - 1
+# EVM words have 256 bits; no quantity of the protocol is larger.
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}", re.ASCII)
 
 

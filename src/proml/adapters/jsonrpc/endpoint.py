@@ -18,10 +18,11 @@ from proml.adapters.jsonrpc.transport import (
     open_transport,
     without_secrets,
 )
+from proml.core.portions import portions
 from proml.errors import ConfigError, ProMLError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from proml.ports import Clock
 
@@ -109,7 +110,7 @@ class EndPoints:
             UnreachableError: No end point answered.
         """
         found: list[Any] = []
-        for some in _portions(calls):
+        for some in portions(calls, _characters, most_items=_MOST_CALLS, most_size=_MOST_CHARACTERS):
             found += self._first_that_answers(partial(self._ask_all_usable, some))
         return found
 
@@ -204,19 +205,8 @@ class EndPoints:
         raise AssertionError(f"the last attempt at {where} returns or raises")
 
 
-def _portions(calls: Sequence[tuple[str, Sequence[Any]]]) -> Iterator[list[tuple[str, Sequence[Any]]]]:
-    """Yields calls in messages that nodes take."""
-    some: list[tuple[str, Sequence[Any]]] = []
-    characters = 0
-    for call in calls:
-        size = len(str(call))
-        if some and (len(some) == _MOST_CALLS or characters + size > _MOST_CHARACTERS):
-            yield some
-            some, characters = [], 0
-        some.append(call)
-        characters += size
-    if some:
-        yield some
+def _characters(call: tuple[str, Sequence[Any]]) -> int:
+    return len(str(call))
 
 
 def _or_error(step: Callable[[], Any]) -> Any:
