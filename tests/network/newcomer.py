@@ -28,5 +28,5 @@ def admit(study: Consortium, newcomer: Member) -> None:
     clinic("consortium", "fund", export)
     with_coins = clinic.newest()
     study.until(lambda: newcomer.newest() >= with_coins, "the newcomer's client has the block with its coins")
-    newcomer("sync", "--final")
+    study.sends(newcomer, "--final")
     clinic.written.append(name)  # it is no member of `study`, which checks what its members wrote

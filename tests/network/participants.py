@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 NAMES = ("clinic", "lab", "developer", "auditor")
 HEALS_S = 120.0
-_TIED_S = 45.0
+_LOOKS_S = 15.0
+WAITS = 5
+"""Exit code: not everything is in a block."""
+
 NODE_URL = "http://127.0.0.1:8700"
 _ROOT = Path(__file__).parents[2]
 
@@ -74,6 +77,7 @@ def wanted_skewed_geth() -> Path:
 
 
 _PAYING = threading.Lock()  # who pays has one account, whose nonces go one after the other
+_ENDING = threading.Lock()  # several wait at once, and one of them sees to a tie
 
 
 @dataclass
@@ -251,6 +255,7 @@ class Consortium:
 
     fabric: Fabric
     members: tuple[Member, ...]
+    _looked: float = field(default=0.0, repr=False)
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members)
@@ -265,31 +270,65 @@ class Consortium:
             return list(pool.map(act, chosen))
 
     def until(
-        self, holds: Callable[[], bool], what: str, timeout_s: float = HEALS_S, *, leaves_ties: bool = False
+        self,
+        holds: Callable[[], bool],
+        what: str,
+        timeout_s: float = HEALS_S,
+        *,
+        among: Sequence[Member] | None = None,
     ) -> float:
-        """Waits until something holds, and ends ties meanwhile unless these are wanted; returns how long it took."""
-        begun = looked = time.monotonic()
+        """Waits until something holds; returns how long it took.
+
+        Two branches of equal weight come by chance on a busy machine. Owners end that as they are told to, and the
+        wait begins again.
+
+        Args:
+            holds: What has to hold.
+            what: It in words.
+            timeout_s: For how long to wait.
+            among: Whose clients reach each other and can seal by themselves; all by default, nobody where a tie is
+                what is waited for.
+        """
+        begun = asked = time.monotonic()
         while not holds():
-            assert time.monotonic() - begun < timeout_s, f"{what}: not within {timeout_s:.0f} s"
+            if self.end_a_tie(self.members if among is None else among):
+                asked = time.monotonic()
+            assert time.monotonic() - asked < timeout_s, f"{what}: not within {timeout_s:.0f} s; {self._told()}"
             time.sleep(0.3)
-            if not leaves_ties and time.monotonic() - looked > _TIED_S:
-                self._end_a_tie()
-                looked = time.monotonic()
         return time.monotonic() - begun
 
-    def _end_a_tie(self) -> None:
-        """Does what owners are told to do when two branches of equal weight came by chance, as on a busy machine."""
-        if self.engine != "geth-clique":
-            return
-        found = {member.name: member.ask("consortium", "status", member.network) for member in self}
-        if any(done.returncode for done in found.values()):
-            return
-        seen = {name: json.loads(done.stdout) for name, done in found.items()}
-        reached = all(one["standing_s"] and one["peers"] >= len(seen) - 1 for one in seen.values())
-        ours = seen[self.members[0].name]["block_hash"]
-        for member in self if reached else ():
-            if seen[member.name]["block_hash"] != ours:
-                member.ask("consortium", "step-back", member.network)
+    def end_a_tie(self, among: Sequence[Member]) -> bool:
+        """Lets all whose branch is not the first one's step back, when all of them stand; returns whether any did."""
+        if self.engine != "geth-clique" or not among:
+            return False
+        with _ENDING:
+            if time.monotonic() - self._looked < _LOOKS_S:
+                return False
+            self._looked = time.monotonic()
+            answers = [member.ask("consortium", "status", member.network) for member in among]
+            if any(done.returncode for done in answers):
+                return False
+            seen = [json.loads(done.stdout) for done in answers]
+            if not all(one["standing_s"] and one["peers"] >= len(seen) - 1 for one in seen):
+                return False
+            others = [m for m, one in zip(among, seen, strict=True) if one["block_hash"] != seen[0]["block_hash"]]
+            return bool([member.ask("consortium", "step-back", member.network) for member in others])
+
+    def _told(self) -> str:
+        """Returns what each owner is told of its client, to be read when a test failed."""
+        return "; ".join(f"{m.name}: {m.ask('consortium', 'status', m.network).stdout}" for m in self)
+
+    def sends(self, member: Member, *words: str, among: Sequence[Member] | None = None) -> Any:
+        """Types `proml sync` until all is in a block, and returns the last document; `among` as in `until`."""
+        done: list[subprocess.CompletedProcess[str]] = []
+
+        def has_sent() -> bool:
+            done.append(member.ask("sync", *words))
+            assert done[-1].returncode in {0, WAITS}, f"{member.name}: {done[-1].stdout}{done[-1].stderr}"
+            return done[-1].returncode == 0
+
+        self.until(has_sent, f"{member.name} sends", among=among)
+        return json.loads(done[-1].stdout)
 
     def begins(self) -> None:
         """Waits until the chain is there, once all clients run."""

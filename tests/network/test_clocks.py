@@ -24,7 +24,7 @@ def test_a_machine_an_hour_off_records_signs_and_sends(study: Consortium, ahead_
     off = replace(lab, clock_s=ahead_s)
     name = "clock-behind" if ahead_s < 0 else "clock-ahead"
     off.write(name, "1")
-    off("sync", "--final")
+    study.sends(off, "--final")
     chain_s = int(lab.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)  # noqa: FBT003
     made = off("id", "session", "--role", "contributor", "--for", "30m", "--name", name)
     # Never shorter than it was meant; longer only where the machine cannot know, and then it is told.
@@ -53,7 +53,7 @@ def test_a_validator_an_hour_off_is_left_behind_and_catches_up(study: Consortium
     before = clinic.newest()
     for number in range(3):
         clinic.write(f"while-a-clock-is-{ahead_s}-{number}", str(number))
-        clinic("sync", "--final")
+        study.sends(clinic, "--final", among=[member for member in study if member is not wrong])
     study.until(lambda: clinic.newest() > before + 8, "the others go on")
     for number in range(before + 2, clinic.newest() + 1):
         block = clinic.rpc("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.network.participants import WAITS
 from tests.network.views import joined
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 PARTED_S = 6
 TIES_S = 600
-WAITS = 5
-"""Exit code: not everything is in a block."""
-
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -33,7 +31,7 @@ def test_four_organisations_record_at_once(study: Consortium) -> None:
     def record(member: Member) -> None:
         for number in range(3):
             member.write(f"{member.name}-{number}", f"{member.name} {number}")
-        member("sync")
+        study.sends(member)
 
     study.at_once(record)
     study.check()
@@ -52,29 +50,29 @@ def test_a_client_that_was_killed_costs_nobody_else_anything_and_its_owner_nothi
     victim("sync", code=5)
     clinic = study["clinic"]
     clinic.write("others-go-on", "2")
-    clinic("sync")
+    study.sends(clinic, among=[member for member in study if member is not victim])
     victim.start()
     study.grows()
     study.check()
 
 
 def test_a_minority_that_was_cut_off_keeps_what_it_recorded(study: Consortium) -> None:
-    lonely, majority = study["auditor"], study["lab"]
+    lonely, writer = study["auditor"], study["lab"]
+    majority = [member for member in study if member is not lonely]
     lonely.write("in-the-minority", "1")
-    majority.write("in-the-majority", "2")
+    writer.write("in-the-majority", "2")
     with ThreadPoolExecutor() as pool:
         study.fabric.part([0, 1, 2], [3])
         try:
             # Its client takes it, and may even put it in a block of its own, which will be lost and is never final.
             waiting = pool.submit(lonely.ask, "sync", "--final")
-            go_on(study, [member for member in study if member is not lonely])
-            majority("sync")
+            study.sends(writer, among=majority)
             time.sleep(PARTED_S)
             assert not waiting.done() or waiting.result().returncode == WAITS
         finally:
             study.fabric.join()
         assert waiting.result().returncode in {0, WAITS}, waiting.result().stderr
-    study.until(lambda: lonely.ask("sync", "--final").returncode == 0, "what the minority recorded is final")
+    study.until(lambda: lonely.ask("sync", "--final").returncode == 0, "the minority's is final")
     study.until(study.agree, "one chain again")
     study.check()
 
@@ -90,7 +88,7 @@ def test_two_halves_stop_and_agree_when_they_are_joined(study: Consortium) -> No
         try:
             begun = [member.newest() for member in study]
             waiting = [pool.submit(member.ask, "sync") for member in halves]
-            study.until(lambda: stand(study), "owners are told that no blocks come")
+            study.until(lambda: stand(study), "owners are told that no blocks come", among=())
             made = [member.newest() - before for member, before in zip(study, begun, strict=True)]
             assert max(made) <= len(halves), "half of the validators made more than a block each"
         finally:
@@ -145,7 +143,7 @@ def come_to_a_tie(
             study.until(
                 lambda height=height: stand(study) or min(member.newest() for member in study) > height,  # type: ignore[misc]
                 "they stand, or go on",
-                leaves_ties=True,
+                among=(),
             )
             if stand(study) and not study.agree():
                 return begun, long
@@ -191,29 +189,6 @@ def in_turn(study: Consortium) -> list[Member]:
 
 def stand(members: Iterable[Member]) -> bool:
     return all(how(member)["standing_s"] > 20 for member in members)
-
-
-def go_on(study: Consortium, members: Sequence[Member]) -> None:
-    """Waits until clients that can seal by themselves do.
-
-    Parted at an unlucky moment they have come to two branches of equal weight; then owners do what ends that.
-    """
-    before = max(member.newest() for member in members)
-
-    def have_sealed() -> bool:
-        return min(member.newest() for member in members) > before + 1
-
-    study.until(lambda: have_sealed() or stand(members), "those who can seal do, or their owners are told")
-    if not have_sealed():
-        ours = head(members[0])
-        for member in members:
-            if head(member) != ours:
-                member("consortium", "step-back", member.network)
-        study.until(have_sealed, "those who can seal do")
-
-
-def head(member: Member) -> str:
-    return str(member.rpc("eth_getBlockByNumber", "latest", False)["hash"])  # noqa: FBT003
 
 
 def how(member: Member) -> Any:
@@ -305,7 +280,7 @@ def test_a_node_keeps_what_it_is_given_while_its_client_is_dead_and_it_is_killed
         node = lab.start_node()
         host("sync", "--no-wait")
         lab.start()
-        assert {entry["state"] for entry in host("sync", "--final")["entries"]} == {"confirmed"}
+        assert {entry["state"] for entry in study.sends(host, "--final")["entries"]} == {"confirmed"}
     finally:
         assert end(node, signal.SIGTERM) in (0, -signal.SIGKILL)
     study.check()

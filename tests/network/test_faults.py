@@ -36,7 +36,7 @@ def test_what_a_validator_leaves_out_the_others_put_into_their_blocks(
         took = []
         for number in range(RECORDS):
             name = writer.write(f"left-out-{number}", str(number))
-            (entry,) = (one for one in writer("sync")["entries"] if one["artefact"] == name)
+            (entry,) = (one for one in study.sends(writer)["entries"] if one["artefact"] == name)
             took.append(entry["milliseconds"] / 1000)
             # From now on there is a block of the censor that could have had the next one.
             study.until(lambda: _sealed_by(writer, censor, writer.newest()), "the censor seals")
@@ -114,7 +114,7 @@ def test_what_a_reorganisation_takes_away_is_seen_and_sent_again_or_told(study: 
     developer("sync", "--no-wait")
     _seal(study, "miner_start")
     study.until(lambda: _pending(clinic) == _pending(developer) == 0, "both are in a block")
-    (back,) = [entry for entry in clinic("sync", "--final")["entries"] if entry["artefact"] == "taken-away"]
+    (back,) = [entry for entry in study.sends(clinic, "--final")["entries"] if entry["artefact"] == "taken-away"]
     assert (back["state"], back["transaction"], back["confirmed"]) == ("confirmed", gone["transaction"], "final")
     told = lab.ask("sync")
     assert told.returncode in (3, 6), told.stdout

@@ -68,7 +68,7 @@ def test_every_lie_has_a_line() -> None:
 def test_what_an_end_point_that_lies_can_do_is_noticed(study: Consortium) -> None:
     lab = study["lab"]
     lab.write("before-the-lies", "1")
-    lab("sync", "--final")
+    study.sends(lab, "--final")
     study.until(lambda: lab.newest() > 60, "there are blocks to be stale about")
 
     def tell(numbered: tuple[int, str]) -> Told:
@@ -113,6 +113,6 @@ def test_a_record_that_a_liar_says_is_on_the_chain_is_missed_and_sent_again(stud
         waiting = clinic.ask("sync", PROML_LEDGER=liar, PROML_WITNESS=HONEST)
         assert waiting.returncode == 4
         assert "two end points differ" in waiting.stdout
-    clinic("sync", "--final")
+    study.sends(clinic, "--final")
     assert clinic("audit", "--prove")["ok"]
     study.check()
