@@ -89,10 +89,10 @@ def test_the_client_runs_as_whoever_made_its_folder(
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_finds_nothing_wrong_with_the_unit(any_plan: Plan, folder: Path) -> None:
     write_folder(any_plan, "lab", folder / "lab")
-    unit = folder / "lab" / "proml-consortium.service"
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
-    mine = [line for line in done.stderr.splitlines() if unit.name in line]
-    assert (done.returncode, mine) == (0, []), done.stderr
+    for unit in (folder / "lab").glob("*.service"):
+        done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+        mine = [line for line in done.stderr.splitlines() if unit.name in line]
+        assert (done.returncode, mine) == (0, []), done.stderr
 
 
 def test_someone_who_comes_later_changes_the_peers_only(any_plan: Plan, folder: Path) -> None:
@@ -135,6 +135,9 @@ def test_a_unit_for_a_folder_with_signs_that_units_read_otherwise(any_plan: Plan
     unit = (folder / "100%h $A" / "lab" / "proml-consortium.service").read_text()
     assert f"WorkingDirectory={folder}/100%%h $A/lab\n" in unit
     assert f'ExecStart="{folder}/100%%h $$A/lab/start.sh"\n' in unit
+    if any_plan.engine == "geth-clique":
+        watch = (folder / "100%h $A" / "lab" / "proml-consortium-watch.service").read_text()
+        assert f'ExecStart=/usr/bin/env proml consortium watch "{folder}/100%%h $$A/lab"\n' in watch
 
 
 def test_a_folder_is_one_participants(any_plan: Plan, folder: Path) -> None:

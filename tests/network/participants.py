@@ -334,10 +334,14 @@ class Consortium:
         """Waits until the chain is there, once all clients run."""
         self.grows()
 
-    def grows(self) -> None:
-        """Waits until every client has blocks that it had not before."""
+    def grows(self, timeout_s: float = HEALS_S, *, among: Sequence[Member] | None = None) -> float:
+        """Waits until every client has blocks that it had not before; the rest as in `until`."""
         before = {member.name: member.newest() for member in self}
-        self.until(lambda: all(member.newest() > before[member.name] for member in self), "the chain grows")
+
+        def all_have_more() -> bool:
+            return all(member.newest() > before[member.name] for member in self)
+
+        return self.until(all_have_more, "the chain grows", timeout_s, among=among)
 
     def agree(self) -> bool:
         """Whether all have the same block at the height that all have reached, and so all blocks before it."""

@@ -5,6 +5,7 @@ After each test all see the same heads, each record is there exactly once, and n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.network.participants import WAITS
+from tests.network.participants import HEALS_S, WAITS
 from tests.network.views import joined
 
 if TYPE_CHECKING:
@@ -113,6 +114,26 @@ def test_two_branches_of_equal_weight_are_ended_by_owners_who_step_back(study: C
         study.grows()
         for one in waiting:  # 5: its client was started anew meanwhile
             assert one.result().returncode in {0, WAITS}, one.result().stderr
+    study.until(study.agree, "one chain again")
+    study.check()
+
+
+@pytest.mark.timeout(1500)
+def test_two_branches_of_equal_weight_are_ended_by_watches_without_anybody(
+    study: Consortium, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for member in study:
+        member.write(f"before-the-watched-tie-{member.name}", member.name)
+    with ThreadPoolExecutor() as pool:
+        waiting, _ = come_to_a_tie(study, lambda: [pool.submit(member.ask, "sync") for member in study])
+        with contextlib.ExitStack() as watches:
+            for member in study:
+                watches.enter_context(member.running("-m", "proml", "consortium", "watch", str(member.network)))
+            took_s = study.grows(2 * HEALS_S, among=())
+        for one in waiting:
+            assert one.result().returncode in {0, WAITS}, one.result().stderr
+    with capsys.disabled():
+        print(f"\na tie was ended by watches within {took_s:.0f} s")  # noqa: T201 - it is to be seen
     study.until(study.agree, "one chain again")
     study.check()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +46,7 @@ _FOLDER = click.Path(path_type=Path)
         "step-back": Lazy(
             f"{_HERE}:step_back", "Leave this client's branch for that of the others, when no block comes."
         ),
+        "watch": Lazy(f"{_HERE}:watch", "Stay, and step back whenever that is this client's turn."),
         "fund": Lazy("proml.cli.fund:fund", "Give accounts coins, to pay for their transactions."),
     },
     examples="""
@@ -245,11 +248,11 @@ def step_back(session: Session, where: Path) -> None:
     The owners agree whose branch goes on; each of the others does this. Only a client that stands is sent back, by a
     few blocks, and started again. Nothing is lost: what was only in the branch that it leaves is handed in again.
     """
-    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium import branches, client  # noqa: PLC0415 - take long to import
     from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
 
     network = read_network(where)
-    before, number = client.step_back(network)
+    before, number = branches.step_back(network)
     document = {**_network_document(network), "from_block": before.block_number, "to_block": number,
                 "pid": client.running(network)}  # fmt: skip
     name = output.colour(network.participant, "name")
@@ -258,6 +261,33 @@ def step_back(session: Session, where: Path) -> None:
         "Next: see that blocks come: `proml consortium status`",
     ]
     session.answer(document, lines)
+
+
+@command("watch", examples="proml consortium watch clinic")
+@click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
+@click.option("--every", "every_s", type=click.FloatRange(0.1, 5), default=2.0, show_default=True,
+              metavar="SECONDS", help="How often it looks.")  # fmt: skip
+def watch(session: Session, where: Path, every_s: float) -> None:
+    """Stay, and leave this client's branch by itself when two of equal weight stand against each other.
+
+    Runs until SIGTERM or Ctrl-C. The validators have turns, so that not all leave at once; no final block is ever left.
+    What happens is told on standard error.
+    """
+    import threading  # noqa: PLC0415 - only here
+
+    from proml.consortium.branches import Watch  # noqa: PLC0415 - takes long to import
+    from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
+
+    network, stopped = read_network(where), threading.Event()
+    one = Watch(network, session.say)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    name = output.colour(network.participant, "name")
+    session.answer({**_network_document(network), "every_s": every_s}, [f"watching the client of {name}"])
+    sys.stdout.flush()  # whoever started it may wait for this line in a pipe
+    one.look()
+    while not stopped.wait(every_s):
+        one.look()
 
 
 def _vote(session: Session, who: str, where: Path, *, admit: bool) -> None:

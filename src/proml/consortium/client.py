@@ -21,7 +21,7 @@ from urllib.parse import urljoin
 from proml.adapters.jsonrpc.administration import Administration
 from proml.adapters.jsonrpc.answers import Reader
 from proml.config import write_atomically
-from proml.consortium.engines import Engine, engine_of
+from proml.consortium.engines import Ask, Engine, engine_of
 from proml.core.words import parse_address
 from proml.errors import ConfigError, ConflictError, UnreachableError, UsageError
 
@@ -145,7 +145,7 @@ def start(network: Network) -> int:
                 f"{_last_words(network)}",
                 hint=f"Look into {network.root / 'start.log'} and client.log.",
             )
-        with contextlib.suppress(UnreachableError), _admin(network, engine) as ask:
+        with contextlib.suppress(UnreachableError), administer(network, engine) as ask:
             engine.ready(ask)
             if process.poll() is None:
                 return process.pid
@@ -209,7 +209,7 @@ def _is_supervised(network: Network) -> bool:
 
 def _answers(network: Network, engine: Engine) -> bool:
     """Whether a client of this chain answers where this folder's would."""
-    with contextlib.suppress(UnreachableError), _admin(network, engine) as ask:
+    with contextlib.suppress(UnreachableError), administer(network, engine) as ask:
         return int(str(ask("eth_chainId")), 16) == network.chain_id
     return False
 
@@ -241,7 +241,7 @@ def status(network: Network) -> ClientStatus:
         if pid:
             memory = int(psutil.Process(pid).memory_info().rss)  # type: ignore[no-untyped-call]  # psutil has no types
     try:
-        with _admin(network, engine) as ask:
+        with administer(network, engine) as ask:
             read = Reader("eth_getBlockByNumber", f"the client of {network.participant}")
             newest = read.block(ask("eth_getBlockByNumber", "latest", False))  # noqa: FBT003 - without transactions
             before, genesis = (
@@ -311,63 +311,35 @@ def vote(network: Network, who: str, *, admit: bool) -> ClientStatus:
             f"{who} is the only validator: without it no block would ever come again.",
             hint="Admit another one first: `proml consortium add-validator`.",
         )
-    with _admin(network, engine) as ask:
+    with administer(network, engine) as ask:
         engine.vote(ask, address, admit=admit)
     return status(network)
 
 
-def step_back(network: Network) -> tuple[ClientStatus, int]:
-    """Sends a client that stands back to before its branch began, and starts it again: it takes the others' branch.
-
-    Two branches of equal weight end Clique (EIP-3436): no client leaves its own, and neither has enough validators. A
-    branch then has at most one block of each validator on top of what all have, so that twice as many are enough.
-    Nothing is lost: the blocks that all have come again from the others, and what was only in the branch that is left
-    is handed in again by whoever recorded it.
-
-    Returns:
-        How it was before, and the number of the block that it was sent back to.
+def check_restart(network: Network) -> int:
+    """Returns the client's process id, 0 if this folder does not know it; nothing is ended that cannot be started.
 
     Raises:
-        UsageError: With this engine there are no branches.
-        ConflictError: Blocks come, so there is nothing to leave.
-        UnreachableError: The client does not answer, or reaches no other.
+        ConfigError: It runs by this folder's doing, and its program is gone.
     """
-    engine = engine_of(network.engine)
-    if engine.no_branches:
-        raise UsageError(engine.no_branches, hint="See how the clients are: `proml consortium status`.")
-    before = status(network)
-    if before.validators is None:
-        raise UnreachableError(
-            f"the client of {network.participant} does not answer.", hint="Start it: `proml consortium start`."
-        )
-    if not before.standing_s:
-        raise ConflictError(
-            f"the client of {network.participant} has had a block {int(time.time()) - before.block_time} s ago: it "
-            "does not stand, and was not sent back.",
-            hint="Wait for `proml consortium status` to warn that no block comes.",
-        )
-    if not before.peers:
-        raise UnreachableError(
-            f"the client of {network.participant} reaches no other client, from which it would take a branch.",
-            hint="See to the connection first; blocks may then come by themselves.",
-        )
-    pid, supervised = running(network), _is_supervised(network)
-    if pid and not supervised:
-        find_program(engine)  # before anything is stopped that could not be started again
-    number = max(0, before.block_number - 2 * len(before.validators))
-    with _admin(network, engine) as ask:
-        engine.step_back(ask, number)
-    if not pid:
-        raise ConflictError(
-            f"the client of {network.participant} is back at block {number}, and has to be started again.",
-            hint="It is no process that this folder knows: start it again where it runs, such as in its container.",
-        )
+    pid = running(network)
+    if pid and not _is_supervised(network):
+        find_program(engine_of(network.engine))
+    return pid
+
+
+def restart(network: Network, pid: int) -> None:
+    """Ends the client in order and starts it again, or waits until whoever runs it has.
+
+    Raises:
+        ConflictError: It does not end.
+        UnreachableError: It does not run again.
+    """
     _end(network, pid)
-    if supervised:
-        _await_again(network, engine)
+    if _is_supervised(network):
+        _await_again(network, engine_of(network.engine))
     else:
         start(network)
-    return before, number
 
 
 def _await_again(network: Network, engine: Engine) -> None:
@@ -398,7 +370,7 @@ def found(network: Network) -> Sequence[str]:
         UnreachableError: This client, or too few of the others, answer.
     """
     engine = engine_of(network.engine)
-    with _admin(network, engine) as ask:
+    with administer(network, engine) as ask:
         return engine.found(ask)
 
 
@@ -421,7 +393,8 @@ class _Asking:
 
 
 @contextlib.contextmanager
-def _admin(network: Network, engine: Engine) -> Iterator[_Asking]:
+def administer(network: Network, engine: Engine) -> Iterator[Ask]:
+    """Yields what asks the client of a folder, also for what it offers its owner only."""
     asking = _Asking(network, engine.admin_socket())
     try:
         yield asking

@@ -5,8 +5,10 @@
 | ``network.json`` | what this folder is: engine, chain, who takes part |
 | ``genesis.json``, peers or settings, ``start.sh`` | of the engine; ``start.sh`` runs the client in the foreground |
 | ``proml-consortium.service``, ``compose.yaml`` | to run it by systemd or in a container |
+| ``proml-consortium-watch.service`` | to have it watched, where the engine has branches |
 | ``keys/`` | secret, made here, never overwritten |
 | ``data/``, ``client.log``, ``client.pid`` | the client's own |
+| ``watch.json`` | which block was final when a branch was left |
 """
 
 from __future__ import annotations
@@ -96,6 +98,8 @@ def write_folder(plan: Plan, name: str, into: Path) -> Network:
         "validators": {other.name: engine.validator(other) for other in plan.seats},
     }
     files["proml-consortium.service"] = _unit(plan, seat, into)
+    if not engine.no_branches:
+        files["proml-consortium-watch.service"] = _watch_unit(plan, seat, into)
     files["compose.yaml"] = _compose(plan, seat)
     make_private_folder(into)
     for file, text in files.items():
@@ -198,6 +202,27 @@ KillSignal=SIGTERM
 LimitNOFILE=65536
 NoNewPrivileges=true
 PrivateTmp=true
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _watch_unit(plan: Plan, seat: Seat, into: Path) -> str:
+    return f"""[Unit]
+Description=Ends ties of the client of {seat.name} in the consortium {plan.name.replace("%", "%%")}
+After=proml-consortium.service
+
+[Service]
+{_user_line()}# Name proml's folder if it is not on the service's PATH, and the client's program if the watch starts it:
+# Environment=PATH=/opt/proml/bin:/usr/local/bin:/usr/bin:/bin
+# Environment={engine_of(plan.engine).variable}=/usr/local/bin/{engine_of(plan.engine).program}
+ExecStart=/usr/bin/env proml consortium watch "{_escaped(into).replace("$", "$$")}"
+Restart=always
+RestartSec=5
+KillMode=process
+TimeoutStopSec=180
+NoNewPrivileges=true
 
 [Install]
 WantedBy=multi-user.target

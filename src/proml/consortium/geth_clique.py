@@ -40,7 +40,7 @@ class GethClique(Usual):
     image = "ethereum/client-go:v1.13.15"
     when_standing = (
         "Half of the validators or fewer may be up and reach each other; or all do, and hold two branches of equal "
-        "weight, which `proml consortium step-back` ends: see `Two branches of equal weight` in "
+        "weight, which `proml consortium step-back` ends, or `watch` by itself: see `Two branches of equal weight` in "
         "docs/how-to/run-a-consortium.md."
     )
     in_image: Mapping[str, str] = {"PROML_GETH": "geth"}
