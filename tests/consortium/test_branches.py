@@ -166,7 +166,10 @@ def test_a_client_leaves_in_its_own_turn_and_goes_back_to_the_last_final_block(w
 def test_where_leaving_does_not_help_it_is_done_ever_more_seldom(watched: Watched, mine: int) -> None:
     left = [turn for turn in range(mine, mine + 64, 4) if watched.look(standing(watched.network, turn))]
     assert [after - before for before, after in itertools.pairwise(left)] == [4, 8, 16, 32]
-    assert watched.look(ClientStatus(pid=1, block_number=80, validators={})) == []
+    own = dataclasses.replace(standing(watched.network, mine), standing_s=0)
+    watched.look(dataclasses.replace(own, block_number=70))
+    assert watched.look(standing(watched.network, mine + 64 - 4)) == [], "a block of its own after it was sent back"
+    watched.look(dataclasses.replace(own, block_number=80))
     assert watched.look(standing(watched.network, mine, block_number=80)) == [80 - 3], "another tie"
 
 
@@ -206,7 +209,15 @@ def test_a_client_that_it_ended_and_could_not_start_is_started_when_that_is_poss
 
 def test_what_goes_on_is_told_once(watched: Watched, mine: int) -> None:
     blocks = dataclasses.replace(standing(watched.network, mine), standing_s=0)
-    for found in (blocks, blocks, standing(watched.network, mine + 1), standing(watched.network, mine + 2), blocks):
+    more = dataclasses.replace(blocks, block_number=73)
+    for found in (
+        blocks,
+        blocks,
+        standing(watched.network, mine + 1),
+        standing(watched.network, mine + 2),
+        blocks,
+        more,
+    ):
         watched.look(found)
     assert [line.partition(" after")[0] for line in watched.told] == ["blocks come", "no block comes", "blocks come"]
 

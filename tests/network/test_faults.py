@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -10,12 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from proml.errors import ProMLError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.network.participants import Consortium, Member
 
 PAUSE_S = 120
+WATCHED_S = 170
+"""More than a round of turns of four."""
+
 RECORDS = 4
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -84,6 +90,42 @@ def test_a_chain_that_stands_still_for_minutes_stops_nobody_from_recording(study
     assert slowest < 30, "capture waited for the chain"
     study.grows()
     study.check()
+
+
+@pytest.mark.long
+def test_validators_who_seal_no_more_make_no_watch_leave_a_final_block(study: Consortium) -> None:
+    idle, watched = study.members[:2], study.members[2:]
+    study.settle()
+    _seal(idle, "miner_stop")
+    try:
+        study.until(lambda: all(_stands(member) for member in watched), "owners are told", among=())
+        final = {member.name: member.newest() - 3 for member in watched}
+        hashes = {member.name: _hash(member, final[member.name]) for member in watched}
+        lowest = dict(final)
+        with contextlib.ExitStack() as stack:
+            for member in watched:
+                stack.enter_context(member.running("-m", "proml", "consortium", "watch", str(member.network)))
+            ends = time.monotonic() + WATCHED_S
+            while time.monotonic() < ends:
+                for member in watched:
+                    with contextlib.suppress(ProMLError):  # it starts again just now
+                        lowest[member.name] = min(lowest[member.name], member.newest())
+                time.sleep(0.2)
+        assert all((member.network / "watch.json").exists() for member in watched), "not each has left a branch"
+        assert lowest == final, "a final block was left"
+    finally:
+        _seal(idle, "miner_start")
+    study.grows()
+    assert {member.name: _hash(member, final[member.name]) for member in watched} == hashes
+    study.check()
+
+
+def _stands(member: Member) -> bool:
+    return bool(member("consortium", "status", member.network)["standing_s"])
+
+
+def _hash(member: Member, number: int) -> str:
+    return str(member.rpc("eth_getBlockByNumber", hex(number), False)["hash"])  # noqa: FBT003
 
 
 def test_what_a_reorganisation_takes_away_is_seen_and_sent_again_or_told(study: Consortium) -> None:

@@ -135,6 +135,7 @@ class Watch:
         self._network = network
         self._tell = tell
         self._said = ""
+        self._stood_at = -1  # the highest block after which none came
         self._rests_until = -1  # the turn before which it does not leave again
         self._times_left = 0
         self._has_ended_it = False
@@ -154,9 +155,12 @@ class Watch:
             return
         self._has_ended_it = False
         if not found.standing_s:
-            self._rests_until, self._times_left = -1, 0
-            self._say("blocks come")
+            # One that was sent back may seal a block by itself, which is no end of the stand.
+            if found.block_number > self._stood_at:
+                self._rests_until, self._times_left = -1, 0
+                self._say("blocks come")
             return
+        self._stood_at = max(self._stood_at, found.block_number)
         tie = tie_of(found)
         if tie is None:
             self._say(
