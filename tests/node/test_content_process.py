@@ -48,11 +48,10 @@ def underway(node: RunningNode, *words: object) -> subprocess.Popen[str]:
 def test_a_node_killed_in_the_middle_of_a_fetch_costs_only_the_rest(content_node: RunningNode, tmp_path: Path) -> None:
     partial = tmp_path / "data" / ".proml" / "partial"
     with underway(content_node, "fetch", "tumours", "-o", tmp_path / "data", "--from", "node") as process:
-        until(lambda: sum(sizes(partial, "sha256-*")) > 4 << 20)
+        until(lambda: max(sizes(partial, "sha256-*"), default=0) > 4 << 20)  # of the large one: others come and go
         content_node.end(signal.SIGKILL)
         assert process.wait(60) == 5, process.communicate()
-    have_bytes = sum(sizes(partial, "sha256-*"))
-    assert have_bytes > 4 << 20
+    assert max(sizes(partial, "sha256-*")) > 4 << 20
     content_node.start()
     content_node.proml("content", "fetch", "tumours", "-o", tmp_path / "data", "--from", "node")
     assert read_files(tmp_path / "data") == FILES
@@ -62,11 +61,10 @@ def test_a_node_killed_in_the_middle_of_a_push_goes_on_where_it_stopped(content_
     content_node.proml("content", "unshare", "tumours")
     placed = content_node.folder / ".proml" / "content"
     with underway(content_node, "push", "tumours", "data", "--to", "node") as process:
-        until(lambda: sum(sizes(placed, ".unfinished-*")) > 4 << 20)
+        until(lambda: max(sizes(placed, ".unfinished-*"), default=0) > 4 << 20)
         content_node.end(signal.SIGKILL)
         assert process.wait(60) == 5, process.communicate()
-    have_bytes = sum(sizes(placed, ".unfinished-*"))
-    assert have_bytes > 4 << 20
+    assert max(sizes(placed, ".unfinished-*")) > 4 << 20
     content_node.start()
     before = {path: path.stat().st_ino for path in placed.rglob(".unfinished-*")}
     content_node.proml("content", "push", "tumours", "data", "--to", "node")
