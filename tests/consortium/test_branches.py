@@ -103,16 +103,23 @@ class Watched:
         self.starts: list[Network] = []
         self.found = ClientStatus()
         self.error: ProMLError | None = None
+        self.now_s = 1_000.0
         monkeypatch.setattr(client, "status", lambda _: self.found)
         monkeypatch.setattr(client, "running", lambda _: self.found.pid)
         monkeypatch.setattr(client, "check_restart", lambda _: self.found.pid)
         monkeypatch.setattr(client, "start", self._start)
         monkeypatch.setattr(branches, "_send_back", self._send_back)
-        self.watch = Watch(network, self.told.append)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins to watch, as after an end."""
+        self.watch = Watch(self.network, self.told.append, lambda: self.now_s)
 
     def look(self, found: ClientStatus) -> list[int]:
-        """Looks once at such a client; returns to which blocks it was sent back by that."""
+        """Looks at such a client, and again after 20 s; returns to which blocks it was sent back by that."""
         self.found, before = found, len(self.sent_back)
+        self.watch.look()
+        self.now_s += 20
         self.watch.look()
         return self.sent_back[before:]
 
@@ -173,13 +180,23 @@ def test_where_leaving_does_not_help_it_is_done_ever_more_seldom(watched: Watche
     assert watched.look(standing(watched.network, mine, block_number=80)) == [80 - 3], "another tie"
 
 
+def test_a_clock_that_is_ahead_makes_no_client_leave_to_which_blocks_come(watched: Watched, mine: int) -> None:
+    for number in range(40):
+        watched.found = standing(watched.network, mine + number // 10, block_number=72 + number)
+        watched.found = dataclasses.replace(watched.found, block_hash=bytes([number]))
+        watched.watch.look()
+        watched.now_s += 19
+    assert watched.sent_back == []
+    assert watched.told == []
+
+
 def test_what_was_final_when_a_branch_was_left_is_never_left(watched: Watched, mine: int) -> None:
     assert watched.look(standing(watched.network, mine)) == [69]
     # Those who are asked for the blocks above keep them back; also a watch that is started anew knows.
     for block_number in (71, 70):
-        watched.watch = Watch(watched.network, watched.told.append)
+        watched.begin()
         assert watched.look(standing(watched.network, mine, block_number=block_number)) == [69]
-    watched.watch = Watch(watched.network, watched.told.append)
+    watched.begin()
     assert watched.look(standing(watched.network, mine, block_number=69)) == []
     assert "final" in watched.told[-1]
     assert watched.look(standing(watched.network, mine + 8, block_number=90)) == [87]
@@ -201,10 +218,11 @@ def test_a_client_that_it_ended_and_could_not_start_is_started_when_that_is_poss
     watched.look(standing(watched.network, mine))
     assert "exit code 1" in watched.told[-1]
     watched.look(ClientStatus())
-    assert len(watched.starts) == 1
+    assert watched.starts, "it has to be started"
+    watched.starts.clear()
     watched.look(dataclasses.replace(standing(watched.network, mine), standing_s=0))
     watched.look(ClientStatus())
-    assert len(watched.starts) == 1, "it ran since"
+    assert watched.starts == [], "it ran since"
 
 
 def test_what_goes_on_is_told_once(watched: Watched, mine: int) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TURN_S = 30
 """How long each client has for leaving its branch, in seconds: enough for starting again and for a block or two."""
+_SEEN_S = 20
 _MOST_DOUBLED = 6
 WATCH_FILE = "watch.json"
 
@@ -125,15 +126,20 @@ class Watch:
     Args:
         network: The participant's folder.
         tell: Is told what happens, a line each time that something changes.
+        now_s: A clock that nobody sets. Where the machine's own is ahead, every block looks as if none had come since.
 
     Raises:
         UsageError: With this engine there are no branches.
     """
 
-    def __init__(self, network: Network, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, network: Network, tell: Callable[[str], None], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engine = _engine_with_branches(network)
         self._network = network
         self._tell = tell
+        self._now_s = now_s
+        self._newest, self._newest_since_s = b"", 0.0
         self._said = ""
         self._stood_at = -1  # the highest block after which none came
         self._rests_until = -1  # the turn before which it does not leave again
@@ -160,6 +166,8 @@ class Watch:
                 self._rests_until, self._times_left = -1, 0
                 self._say("blocks come")
             return
+        if not self._has_seen_it_stand(found):
+            return
         self._stood_at = max(self._stood_at, found.block_number)
         tie = tie_of(found)
         if tie is None:
@@ -174,6 +182,12 @@ class Watch:
             # Where others do not seal it helps nothing, so ever more seldom.
             self._rests_until = tie.turn + len(found.validators) * 2**self._times_left
             self._times_left = min(self._times_left + 1, _MOST_DOUBLED)
+
+    def _has_seen_it_stand(self, found: ClientStatus) -> bool:
+        now_s = self._now_s()
+        if found.block_hash != self._newest:
+            self._newest, self._newest_since_s = found.block_hash, now_s
+        return now_s - self._newest_since_s >= _SEEN_S
 
     @property
     def _mine(self) -> str:
