@@ -28,7 +28,7 @@ from proml.identity import Identities
 from proml.ports import UnsignedTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from proml.ports import Signer
 
@@ -335,13 +335,23 @@ class Consortium:
         """Waits until the chain is there, once all clients run."""
         self.grows()
 
-    def grows(self, timeout_s: float = HEALS_S, *, among: Sequence[Member] | None = None) -> float:
-        """Waits until every client has blocks that it had not before; the rest as in `until`."""
-        before = {member.name: member.newest() for member in self}
+    def heights(self) -> dict[str, int]:
+        """Returns the number of each client's newest block, by member."""
+        return {member.name: member.newest() for member in self}
+
+    def grows(
+        self,
+        timeout_s: float = HEALS_S,
+        *,
+        beyond: Mapping[str, int] | None = None,
+        among: Sequence[Member] | None = None,
+    ) -> float:
+        """Waits until every client has blocks beyond those that it has now, or had; the rest as in `until`."""
+        before = self.heights() if beyond is None else beyond
 
         def all_have_more() -> bool:
             with contextlib.suppress(UnreachableError):  # one is started again just now
-                return all(member.newest() > before[member.name] for member in self)
+                return all(newest > before[name] for name, newest in self.heights().items())
             return False
 
         return self.until(all_have_more, "the chain grows", timeout_s, among=among)

@@ -126,10 +126,11 @@ def test_two_branches_of_equal_weight_are_ended_by_watches_without_anybody(
         member.write(f"before-the-watched-tie-{member.name}", member.name)
     with ThreadPoolExecutor() as pool:
         waiting, _ = come_to_a_tie(study, lambda: [pool.submit(member.ask, "sync") for member in study])
+        before = study.heights()  # once they are watched, clients are started again at any moment
         with contextlib.ExitStack() as watches:
             for member in study:
                 watches.enter_context(member.running("-m", "proml", "consortium", "watch", str(member.network)))
-            took_s = study.grows(2 * HEALS_S, among=())
+            took_s = study.grows(2 * HEALS_S, beyond=before, among=())
         for one in waiting:
             assert one.result().returncode in {0, WAITS}, one.result().stderr
     with capsys.disabled():
