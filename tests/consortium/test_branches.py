@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proml.consortium import branches, client
+from proml.consortium import branches, client, process
 from proml.consortium.branches import TURN_S, Watch, tie_of
 from proml.consortium.client import ClientStatus
 from proml.consortium.folder import write_folder
@@ -38,10 +38,10 @@ def test_nothing_is_stopped_that_could_not_be_started_again(
 ) -> None:
     network = write_folder(plan, "lab", folder / "lab")
     monkeypatch.setattr(client, "status", lambda _: STANDS)
-    monkeypatch.setattr(client, "running", lambda _: STANDS.pid)
+    monkeypatch.setattr(process, "running", lambda _: STANDS.pid)
     monkeypatch.setenv("PROML_GETH", str(folder / "nothing"))
     ended: list[int] = []
-    monkeypatch.setattr(client, "_end", lambda _network, pid: ended.append(pid))
+    monkeypatch.setattr(process, "_end", lambda _network, pid: ended.append(pid))
     with pytest.raises(ConfigError, match="cannot be run"):
         branches.step_back(network)
     assert not ended
@@ -104,10 +104,11 @@ class Watched:
         self.found = ClientStatus()
         self.error: ProMLError | None = None
         self.now_s = 1_000.0
-        monkeypatch.setattr(client, "status", lambda _: self.found)
-        monkeypatch.setattr(client, "running", lambda _: self.found.pid)
-        monkeypatch.setattr(client, "check_restart", lambda _: self.found.pid)
-        monkeypatch.setattr(client, "start", self._start)
+        self.hashes = {number: bytes([number]) * 32 for number in range(200)}
+        monkeypatch.setattr(client, "answer", lambda _: self.found)
+        monkeypatch.setattr(client, "block_hash", lambda _, number: self.hashes.get(number, b""))
+        monkeypatch.setattr(process, "running", lambda _: self.found.pid)
+        monkeypatch.setattr(process, "start", self._start)
         monkeypatch.setattr(branches, "_send_back", self._send_back)
         self.begin()
 
@@ -155,7 +156,9 @@ def test_each_validator_has_its_turn_and_all_agree_whose_it_is(network: Network)
 
 
 @pytest.mark.parametrize(
-    "other", [{"standing_s": 0}, {"peers": 1}, {"peers": 0}], ids=["blocks come", "a half", "cut off"]
+    "other",
+    [{"standing_s": 0}, {"peers": 1}, {"peers": 0}, {"peers": 0, "votes_needed": 1}],
+    ids=["blocks come", "a half", "cut off", "the only one"],
 )
 def test_it_is_no_tie_where_blocks_come_or_too_few_are_reached(network: Network, other: Mapping[str, int]) -> None:
     assert tie_of(standing(network, 5, **other)) is None
@@ -202,27 +205,72 @@ def test_what_was_final_when_a_branch_was_left_is_never_left(watched: Watched, m
     assert watched.look(standing(watched.network, mine + 8, block_number=90)) == [87]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"final_block": "69"}', '{"final_block": true}', "{}", "[" * 90_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "[" * 90_000,
+        '{"final_block": 69}',
+        '{"final_block": "69", "final_hash": "0x45"}',
+        '{"final_block": true, "final_hash": "0x45"}',
+        '{"final_block": 69, "final_hash": 45}',
+        '{"final_block": 69, "final_hash": "0xg"}',
+    ],
+)
 def test_nothing_is_left_while_it_is_not_known_what_was_final(watched: Watched, mine: int, text: str) -> None:
     (watched.network.root / "watch.json").write_text(text)
     assert watched.look(standing(watched.network, mine)) == []
-    assert "expected the number of a final block" in watched.told[-1]
+    assert "expected number and hash of a final block" in watched.told[-1]
 
 
-def test_a_client_that_it_ended_and_could_not_start_is_started_when_that_is_possible(
-    watched: Watched, mine: int
-) -> None:
+def test_a_client_whose_restart_was_cut_off_is_started_by_the_next_who_looks(watched: Watched) -> None:
     watched.look(ClientStatus())
     assert watched.starts == [], "its owner stopped it"
+    (watched.network.root / "client.restarting").touch()
+    (watched.network.root / "client.pid").write_text("1 supervised\n")
+    watched.look(ClientStatus())
+    assert watched.starts == [], "who runs it starts it"
+    (watched.network.root / "client.pid").unlink()
+    watched.look(ClientStatus())
+    assert watched.starts
+
+
+def test_an_error_ends_no_watch(watched: Watched, mine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     watched.error = UnreachableError("the client ended with exit code 1")
     watched.look(standing(watched.network, mine))
     assert "exit code 1" in watched.told[-1]
-    watched.look(ClientStatus())
-    assert watched.starts, "it has to be started"
-    watched.starts.clear()
-    watched.look(dataclasses.replace(standing(watched.network, mine), standing_s=0))
-    watched.look(ClientStatus())
-    assert watched.starts == [], "it ran since"
+
+    def is_full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(client, "answer", is_full)
+    watched.watch.look()
+    assert "No space left" in watched.told[-1]
+
+
+def test_a_tie_of_first_blocks_is_left_to_the_genesis_block(watched: Watched, mine: int) -> None:
+    assert watched.look(standing(watched.network, mine, block_number=2)) == [0]
+
+
+def test_a_client_that_holds_another_final_block_is_told_of_and_left_alone(watched: Watched, mine: int) -> None:
+    assert watched.look(standing(watched.network, mine)) == [69]
+    watched.hashes[69] = bytes(32)
+    assert watched.look(standing(watched.network, mine + 4)) == []
+    assert "block 69 is another" in watched.told[-1]
+    del watched.hashes[69]  # a client that has to catch up first
+    assert watched.look(standing(watched.network, mine + 12, block_number=60)) == []
+    assert "which is final" in watched.told[-2]
+
+
+def test_a_period_above_two_seconds_is_waited_for_ten_times(watched: Watched, mine: int) -> None:
+    genesis = watched.network.root / "genesis.json"
+    genesis.write_text(genesis.read_text().replace('"period": 1', '"period": 12'))
+    for _ in range(5):
+        assert watched.look(standing(watched.network, mine)) == []
+    assert watched.look(standing(watched.network, mine)) == [69]
 
 
 def test_what_goes_on_is_told_once(watched: Watched, mine: int) -> None:

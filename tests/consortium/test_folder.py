@@ -130,6 +130,14 @@ def test_a_damaged_folder_is_written_anew_as_the_hint_says(any_plan: Plan, folde
     assert write_folder(any_plan, "lab", root) == before == read_network(root)
 
 
+def test_a_folder_of_somebody_who_does_not_take_part_is_refused(any_plan: Plan, folder: Path) -> None:
+    root = write_folder(any_plan, "lab", folder / "lab").root
+    document = (root / "network.json").read_text()
+    (root / "network.json").write_text(document.replace('"participant": "lab"', '"participant": "stranger"'))
+    with pytest.raises(ConfigError, match="expected stranger among the validators"):
+        read_network(root)
+
+
 def test_a_unit_for_a_folder_with_signs_that_units_read_otherwise(any_plan: Plan, folder: Path) -> None:
     write_folder(any_plan, "lab", folder / "100%h $A" / "lab")
     unit = (folder / "100%h $A" / "lab" / "proml-consortium.service").read_text()

@@ -168,12 +168,12 @@ def start(session: Session, where: Path) -> None:
 
     FOLDER/start.sh runs it in the foreground, for systemd and containers.
     """
-    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium import process  # noqa: PLC0415 - takes long to import
     from proml.consortium.engines import engine_of  # noqa: PLC0415 - as above
     from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
 
     network = read_network(where)
-    pid = client.start(network)
+    pid = process.start(network)
     lines = [f"started the client of {output.colour(network.participant, 'name')}: process {pid}, {network.rpc_url}"]
     if step := engine_of(network.engine).next_step:
         lines.append(f"Next, once: {step}")
@@ -201,11 +201,11 @@ def create_chain(session: Session, where: Path) -> None:
 @click.argument("where", metavar="[FOLDER]", type=_FOLDER, default=".")
 def stop(session: Session, where: Path) -> None:
     """Stop this participant's client in order; it writes first what it has."""
-    from proml.consortium import client  # noqa: PLC0415 - takes long to import
+    from proml.consortium import process  # noqa: PLC0415 - takes long to import
     from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
 
     network = read_network(where)
-    pid = client.stop(network)
+    pid = process.stop(network)
     text = f"stopped the client of {network.participant}" if pid else f"the client of {network.participant} did not run"
     session.answer({**_network_document(network), "pid": pid}, [text])
 
@@ -248,13 +248,13 @@ def step_back(session: Session, where: Path) -> None:
     The owners agree whose branch goes on; each of the others does this. Only a client that stands is sent back, by a
     few blocks, and started again. Nothing is lost: what was only in the branch that it leaves is handed in again.
     """
-    from proml.consortium import branches, client  # noqa: PLC0415 - take long to import
+    from proml.consortium import branches, process  # noqa: PLC0415 - take long to import
     from proml.consortium.folder import read_network  # noqa: PLC0415 - as above
 
     network = read_network(where)
     before, number = branches.step_back(network)
     document = {**_network_document(network), "from_block": before.block_number, "to_block": number,
-                "pid": client.running(network)}  # fmt: skip
+                "pid": process.running(network)}  # fmt: skip
     name = output.colour(network.participant, "name")
     lines = [
         f"sent the client of {name} back from block {before.block_number} to {number}, and started it again",
@@ -268,10 +268,10 @@ def step_back(session: Session, where: Path) -> None:
 @click.option("--every", "every_s", type=click.FloatRange(0.1, 5), default=2.0, show_default=True,
               metavar="SECONDS", help="How often it looks.")  # fmt: skip
 def watch(session: Session, where: Path, every_s: float) -> None:
-    """Stay, and leave this client's branch by itself when two of equal weight stand against each other.
+    """Stay, and leave this client's branch by itself when two branches of equal weight stand against each other.
 
-    Runs until SIGTERM or Ctrl-C. The validators have turns, so that not all leave at once; no final block is ever left.
-    What happens is told on standard error.
+    Runs until SIGTERM or Ctrl-C. The validators have turns, so that not all leave at once; a client goes back to its
+    newest final block, and no further. What happens is told on standard error, unless --json is given.
     """
     import threading  # noqa: PLC0415 - only here
 
@@ -280,7 +280,7 @@ def watch(session: Session, where: Path, every_s: float) -> None:
 
     network, stopped = read_network(where), threading.Event()
     one = Watch(network, session.say)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     name = output.colour(network.participant, "name")
     session.answer({**_network_document(network), "every_s": every_s}, [f"watching the client of {name}"])

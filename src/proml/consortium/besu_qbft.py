@@ -8,7 +8,7 @@ can be checked without it (the extra data's RLP, the files' form) is.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proml.consortium.engines import NOTE_PROCESS, Ask, Usual, allocations, need_addresses, peers_of
 from proml.consortium.keys import address_of
@@ -55,6 +55,10 @@ class BesuQbft(Usual):
             "static-nodes.json": json.dumps(peers_of(plan, seat), indent=2) + "\n",
             "start.sh": _start_script(plan, seat),
         }
+
+    def period_s(self, genesis: Mapping[str, Any]) -> int:
+        """Reads ``qbft.blockperiodseconds``."""
+        return int(genesis["config"]["qbft"]["blockperiodseconds"])
 
     def accepts(self, version: str) -> bool:
         """Whether it is Besu."""

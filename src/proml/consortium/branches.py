@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proml.config import write_atomically
-from proml.consortium import client
+from proml.consortium import client, process
+from proml.consortium.asking import administer
 from proml.consortium.engines import engine_of
 from proml.core.finality import parse_finality
 from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 TURN_S = 30
 """How long each client has for leaving its branch, in seconds: enough for starting again and for a block or two."""
-_SEEN_S = 20
 _MOST_DOUBLED = 6
 WATCH_FILE = "watch.json"
 
@@ -76,15 +76,15 @@ def _engine_with_branches(network: Network) -> Engine:
 
 
 def _send_back(network: Network, engine: Engine, number: int) -> None:
-    pid = client.check_restart(network)
-    with client.administer(network, engine) as ask:
+    pid = process.check_restart(network)
+    with administer(network, engine) as ask:
         engine.step_back(ask, number)
     if not pid:
         raise ConflictError(
             f"the client of {network.participant} is back at block {number}, and has to be started again.",
             hint="It is no process that this folder knows: start it again where it runs, such as in its container.",
         )
-    client.restart(network, pid)
+    process.restart(network, pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def tie_of(found: ClientStatus) -> Tie | None:
     the validators have a turn each, in the order of their addresses, over and over. Not two at once, as those who left
     each other's branch would stand against each other as before.
     """
-    if not found.standing_s or not found.validators or found.peers + 1 < found.votes_needed:
+    if not (found.standing_s and found.validators and found.peers) or found.peers + 1 < found.votes_needed:
         return None
     order = sorted(found.validators)
     turn, into_s = divmod(found.standing_s, TURN_S)
@@ -117,11 +117,11 @@ def tie_of(found: ClientStatus) -> Tie | None:
 
 
 class Watch:
-    """Looks after one client: leaves its branch when it stands in a tie and has its turn, and never a final block.
+    """Looks after one client: leaves its branch when it stands in a tie and has its turn, back to its last final block.
 
-    Insiders who stop sealing make others' clients stand too. If these went back as far as owners may by hand, blocks
-    that were final could be replaced with the insiders' help. So what was final when a branch was left stays, also
-    when one is left again from there; the folder keeps which block that is.
+    What was final when a branch was left is not gone behind, also when one is left again from there; the folder keeps
+    which block that is. A client takes the heaviest branch that others show it, whatever it left. So one that holds
+    another block at that height, which takes half of the validators to make, is told of and left alone.
 
     Args:
         network: The participant's folder.
@@ -136,39 +136,54 @@ class Watch:
         self, network: Network, tell: Callable[[str], None], now_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = _engine_with_branches(network)
+        self._depth = parse_finality(network.finality).depth
         self._network = network
+        self._mine = network.validators[network.participant]
         self._tell = tell
         self._now_s = now_s
         self._newest, self._newest_since_s = b"", 0.0
         self._said = ""
-        self._stood_at = -1  # the highest block after which none came
+        self._stood_at = 0  # the highest block after which none came
         self._rests_until = -1  # the turn before which it does not leave again
         self._times_left = 0
-        self._has_ended_it = False
 
     def look(self) -> None:
         """Looks once, and does what is to be done."""
         try:
-            self._see_to(client.status(self._network))
+            self._see_to(client.answer(self._network))
         except ProMLError as error:
             self._say(str(error))
+        except OSError as error:
+            self._say(f"the client cannot be looked after: {error}")
 
     def _see_to(self, found: ClientStatus) -> None:
         if found.validators is None:
             self._say("the client does not answer")
-            if self._has_ended_it and not client.running(self._network):
-                client.start(self._network)
-            return
-        self._has_ended_it = False
-        if not found.standing_s:
+            if process.is_cut_off(self._network):
+                process.start(self._network)
+        elif not found.standing_s:
             # One that was sent back may seal a block by itself, which is no end of the stand.
             if found.block_number > self._stood_at:
                 self._rests_until, self._times_left = -1, 0
                 self._say("blocks come")
+        elif self._has_seen_it_stand(found):
+            self._stood_at = max(self._stood_at, found.block_number)
+            self._end_stand(found)
+
+    def _has_seen_it_stand(self, found: ClientStatus) -> bool:
+        now_s = self._now_s()
+        if found.block_hash != self._newest:
+            self._newest, self._newest_since_s = found.block_hash, now_s
+        return now_s - self._newest_since_s >= client.stands_after_s(self._network)
+
+    def _end_stand(self, found: ClientStatus) -> None:
+        final, digest = _read_final(self._network)
+        if final >= 0 and client.block_hash(self._network, final) not in (digest, b""):
+            self._say(
+                f"block {final} is another than was final when a branch was left, which takes half of the validators "
+                f"to make: talk to the other owners. No branch is left as long as {WATCH_FILE} is here"
+            )
             return
-        if not self._has_seen_it_stand(found):
-            return
-        self._stood_at = max(self._stood_at, found.block_number)
         tie = tie_of(found)
         if tie is None:
             self._say(
@@ -178,28 +193,18 @@ class Watch:
             return
         self._say(f"no block comes after {found.block_number}: two branches of equal weight, or others do not seal")
         if tie.leaver == self._mine and tie.is_early and tie.turn >= self._rests_until:
-            self._leave(found)
             # Where others do not seal it helps nothing, so ever more seldom.
-            self._rests_until = tie.turn + len(found.validators) * 2**self._times_left
+            self._rests_until = tie.turn + len(found.validators or ()) * 2**self._times_left
             self._times_left = min(self._times_left + 1, _MOST_DOUBLED)
+            self._leave(found, final)
 
-    def _has_seen_it_stand(self, found: ClientStatus) -> bool:
-        now_s = self._now_s()
-        if found.block_hash != self._newest:
-            self._newest, self._newest_since_s = found.block_hash, now_s
-        return now_s - self._newest_since_s >= _SEEN_S
-
-    @property
-    def _mine(self) -> str:
-        return self._network.validators[self._network.participant]
-
-    def _leave(self, found: ClientStatus) -> None:
-        final = max(_read_final(self._network), found.block_number - parse_finality(self._network.finality).depth)
+    def _leave(self, found: ClientStatus, before: int) -> None:
+        final = max(before, found.block_number - self._depth, 0)
         if final >= found.block_number:
             self._say(f"no block comes after {found.block_number}, which is final: the branch is not left")
             return
-        write_atomically(self._network.root / WATCH_FILE, json.dumps({"final_block": final}).encode(), mode=0o644)
-        self._has_ended_it = client.check_restart(self._network) > 0
+        if final != before:
+            _write_final(self._network, final, client.block_hash(self._network, final))
         _send_back(self._network, self._engine, final)
         self._say(f"left the branch at block {found.block_number}, back to {final}, to take the others'")
 
@@ -209,18 +214,24 @@ class Watch:
             self._tell(line)
 
 
-def _read_final(network: Network) -> int:
-    """Returns the highest block that was final when a branch was left; -1 if none ever was."""
+def _write_final(network: Network, number: int, digest: bytes) -> None:
+    document = {"final_block": number, "final_hash": f"0x{digest.hex()}"}
+    write_atomically(network.root / WATCH_FILE, json.dumps(document).encode(), mode=0o644)
+
+
+def _read_final(network: Network) -> tuple[int, bytes]:
+    """Returns number and hash of the highest block that was final when a branch was left; -1 if none ever was."""
     path = network.root / WATCH_FILE
     try:
-        found = json.loads(path.read_bytes())["final_block"]
+        found = json.loads(path.read_bytes())
+        number, digest = found["final_block"], found["final_hash"]
+        if type(number) is int and isinstance(digest, str):
+            return number, bytes.fromhex(digest.removeprefix("0x"))
     except FileNotFoundError:
-        return -1
+        return -1, b""
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        found = None
-    if type(found) is not int:
-        raise ConfigError(
-            f"expected the number of a final block in {path}, found something else; the branch is not left.",
-            hint="Remove it, if the client's newest block is the others' too or higher.",
-        )
-    return found
+        pass
+    raise ConfigError(
+        f"expected number and hash of a final block in {path}, found something else; the branch is not left.",
+        hint="Remove it, if the client's newest block is the others' too or higher.",
+    )

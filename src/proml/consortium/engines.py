@@ -95,6 +95,10 @@ class Engine(Protocol):
         """Returns the IPC socket for administration, relative to the folder; empty for JSON-RPC over HTTP."""
         ...
 
+    def period_s(self, genesis: Mapping[str, Any]) -> int:
+        """Returns how long after a block the next is due, in seconds; 0 if none is due without transactions."""
+        ...
+
     def ready(self, ask: Ask) -> None:
         """Asks something that a client answers once it runs."""
         ...

@@ -9,6 +9,7 @@
 | ``keys/`` | secret, made here, never overwritten |
 | ``data/``, ``client.log``, ``client.pid`` | the client's own |
 | ``watch.json`` | which block was final when a branch was left |
+| ``client.lock``, ``client.restarting`` | for commands that start and stop it |
 """
 
 from __future__ import annotations
@@ -129,6 +130,12 @@ def read_network(root: Path) -> Network:
         raise ConfigError(f"In {path}: {error.message}", hint="Write it anew: `proml consortium new`.") from error
     fields = cast("dict[str, Any]", document)
     fields.pop("schema")
+    if fields["participant"] not in fields["validators"]:
+        raise ConfigError(
+            f"In {path}: expected {fields['participant']} among the validators, found "
+            f"{', '.join(fields['validators'])}.",
+            hint="Write it anew: `proml consortium new`.",
+        )
     return Network(root=path.parent, genesis=genesis, **fields)
 
 
@@ -221,7 +228,7 @@ ExecStart=/usr/bin/env proml consortium watch "{_escaped(into).replace("$", "$$"
 Restart=always
 RestartSec=5
 KillMode=process
-TimeoutStopSec=180
+TimeoutStopSec=240
 NoNewPrivileges=true
 
 [Install]

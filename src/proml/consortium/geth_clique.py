@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proml.consortium.engines import NOTE_PROCESS, Ask, Usual, allocations, peers_of
 from proml.core.finality import Finality, clique_depth
@@ -60,6 +60,10 @@ class GethClique(Usual):
             "client.toml": f"[Node.P2P]\nStaticNodes = {json.dumps(peers_of(plan, seat), indent=2)}\n",
             "start.sh": _start_script(plan, seat),
         }
+
+    def period_s(self, genesis: Mapping[str, Any]) -> int:
+        """Reads ``clique.period``."""
+        return int(genesis["config"]["clique"]["period"])
 
     def accepts(self, version: str) -> bool:
         """Whether it is geth 1.13."""

@@ -90,6 +90,10 @@ class SubnetEvm:
         """Returns where avalanchego offers the chain."""
         return f"/ext/bc/{json.loads(files[issuing.FILE])['chain']}/rpc"
 
+    def period_s(self, genesis: Mapping[str, Any]) -> int:  # noqa: ARG002 - the port's signature
+        """Returns 0: an idle chain stands still."""
+        return 0
+
     def accepts(self, version: str) -> bool:
         """Whether it is avalanchego 1.14.0 or 1.14.1, which speak the plug-in's protocol (44)."""
         return re.search(r"\bavalanchego/1\.14\.[01]\b", version) is not None
