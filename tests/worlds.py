@@ -253,6 +253,7 @@ class Relaying:
         before_logs: Called with this ledger before each search for logs, and emptied.
         drop: Logs that it keeps to itself.
         until: Newest block that it admits to; None for all.
+        depth: How many blocks on top make a block final.
     """
 
     def __init__(self, real: Ledger) -> None:
@@ -261,6 +262,7 @@ class Relaying:
         self.drop: Callable[[Log], bool] = lambda _log: False
         self.change: Callable[[Log], Log] = lambda log: log
         self.until: int | None = None
+        self.depth = 0
         self.searches = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -278,7 +280,7 @@ class Relaying:
         return None if self.until is not None and number > self.until else self.real.block(number)
 
     def finalized(self) -> int:
-        return self.newest().number
+        return max(self.newest().number - self.depth, -1)
 
     def logs(self, query: LogQuery) -> Sequence[Log]:
         self.searches += 1

@@ -15,7 +15,7 @@ from tests.worlds import Relaying, World, copy_world, make_world, single
 from proml.adapters.clock import SystemClock
 from proml.core.events import Registered, Transitioned, topic_of
 from proml.core.operation import Registration
-from proml.errors import VerificationError
+from proml.errors import UnreachableError, VerificationError
 from proml.index import follow as follow_module
 from proml.index import schema
 from proml.index.follow import rebuild
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+DEEP = 1_000
+"""More blocks than there are: none is final."""
 CHAIN_TABLES = (*schema.EVENT_TABLES, schema.blocks)
 
 
@@ -132,6 +134,7 @@ def test_a_reorganisation_leaves_nothing_of_the_other_branch(world: World, tmp_p
     other.dataset("only-there")
     other.dataset("there-too")
     ledger = Relaying(world.ledger)
+    ledger.depth = DEEP
     world.follow(ledger=ledger)
     assert world.model.artefact("m").revoked
 
@@ -189,7 +192,7 @@ def test_a_range_is_not_added_to_what_another_process_changed_meanwhile(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = Relaying(world.ledger)
-    ledger.until = world.ledger.newest().number - 2
+    ledger.depth, ledger.until = DEEP, world.ledger.newest().number - 2
     world.follow(ledger=ledger)
     real, asked = follow_module._has, []
 
@@ -211,11 +214,8 @@ def test_a_range_is_not_added_to_what_another_process_changed_meanwhile(
 
 
 def test_a_fork_is_found_among_many_blocks(world: World) -> None:
-    class Undecided(Relaying):
-        def finalized(self) -> int:
-            return -1
-
-    ledger = Undecided(world.ledger)
+    ledger = Relaying(world.ledger)
+    ledger.depth = DEEP
     newest = world.ledger.newest().number
     for number in range(world.file.first_block, newest + 1):
         ledger.until = number
@@ -254,14 +254,50 @@ def test_the_index_is_free_while_the_ledger_is_asked(world: World, tmp_path: Pat
 
 
 def test_a_chain_that_lost_its_newest_blocks_takes_the_index_back(world: World) -> None:
-    world.follow()
     ledger = Relaying(world.ledger)
+    ledger.depth = 1
+    world.follow(ledger=ledger)
     ledger.until = world.ledger.newest().number - 1  # the release
     report = world.follow(ledger=ledger)
     assert report.rolled_back_to is not None
     assert world.model.artefact("m").state == "approved"
     world.follow()
     assert world.model.artefact("m").state == "released"
+
+
+def test_a_ledger_that_is_behind_what_was_final_takes_nothing_back(world: World) -> None:
+    ledger = Relaying(world.ledger)
+    ledger.depth = 1
+    world.follow(ledger=ledger)
+    before = rows(world.engine, CHAIN_TABLES)
+    ledger.until = world.ledger.newest().number - 2
+    with pytest.raises(UnreachableError, match="is behind"):
+        world.follow(ledger=ledger)
+    assert rows(world.engine, CHAIN_TABLES) == before
+    ledger.until = None
+    assert world.follow(ledger=ledger).rolled_back_to is None
+
+
+def test_a_chain_with_another_block_where_one_was_final_is_refused_until_it_is_asked_for(
+    world: World, tmp_path: Path
+) -> None:
+    world.ledger.close()
+    (tmp_path / "b").mkdir()
+    other = copy_world(world, tmp_path / "b")
+    world.ledger = type(other.ledger).open(tmp_path / "chain.sqlite")  # type: ignore[attr-defined]
+    world.dataset("only-here")
+    other.dataset("only-there")
+    other.dataset("there-too")
+    world.follow()
+    before = rows(world.engine, CHAIN_TABLES)
+    with pytest.raises(VerificationError, match=r"was final as 0x.*the ledger has 0x") as caught:
+        world.follow(ledger=other.ledger)
+    assert "sync --rebuild" in caught.value.hint
+    assert rows(world.engine, CHAIN_TABLES) == before
+    world.follow()
+    rebuild(other.ledger, world.file, other.store, world.engine)
+    assert rows(world.engine) == followed_anew(other, tmp_path)
+    other.close()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import sqlalchemy as sql
 
 from proml.core.events import decode_event
 from proml.core.operation import ZERO
-from proml.errors import UnreachableError
+from proml.errors import UnreachableError, VerificationError
 from proml.index import schema
 from proml.index.bodies import fetch_bodies, want_records
 from proml.index.onchain import check_pins
@@ -84,9 +84,9 @@ def follow(
             fetched then. The index is free meanwhile. What it raises ends the follow; the next one goes on there.
 
     Raises:
-        VerificationError: The ledger is not the pinned one, or its logs do not fit together (a lying end point);
-            nothing of the range in question is written.
-        UnreachableError: No answer from the ledger.
+        VerificationError: The ledger is not the pinned one, has another block where one was final, or its logs do not
+            fit together (a lying end point); nothing of the range in question is written.
+        UnreachableError: No answer from the ledger, or it does not reach up to what was final.
         LocalStorageError: The index cannot be written.
     """
     check_pins(ledger, workspace)
@@ -177,7 +177,12 @@ def _claim(engine: Engine, workspace: WorkspaceFile) -> bool:
 
 
 def _roll_back(following: _Following) -> int:
-    """Takes the index back to the newest block that it shares with the chain; returns the next block to read."""
+    """Takes the index back to the newest block that it shares with the chain; returns the next block to read.
+
+    Raises:
+        VerificationError: The chain has another block where one was final.
+        UnreachableError: It does not reach up to what was final.
+    """
     engine = following.engine
     while True:
         with reading(engine) as connection:
@@ -185,6 +190,7 @@ def _roll_back(following: _Following) -> int:
             newest = _stored_before(connection, next_block)
         if newest is None or _has(following.ledger, newest):
             return next_block
+        _check_final(following)
         fork = _fork(following)
         target = following.workspace.first_block if fork is None else fork + 1
         with writing(engine) as connection:
@@ -197,6 +203,26 @@ def _roll_back(following: _Following) -> int:
         known = following.rolled_back_to
         following.rolled_back_to = back_to if known is None else min(known, back_to)
         return target
+
+
+def _check_final(following: _Following) -> None:
+    """Refuses a chain that has lost what was final: a record that everybody saw as final would go without a word."""
+    with reading(following.engine) as connection:
+        finalized = connection.execute(sql.select(schema.meta.c.finalized)).scalar()
+        stored = None if finalized is None else _stored_before(connection, finalized + 1)
+    found = None if stored is None else following.ledger.block(stored.number)
+    if stored is None or (found is not None and found.hash == stored.hash):
+        return
+    if found is None:
+        raise UnreachableError(
+            f"the ledger is behind: it has no block {stored.number}, which was final. The index was left as it is",
+            hint="Wait until it has caught up, or ask another end point.",
+        )
+    raise VerificationError(
+        f"block {stored.number} was final as 0x{stored.hash.hex()}, and the ledger has 0x{found.hash.hex()} there now: "
+        "this end point lies, or validators took back what was final. The index was left as it is",
+        hint="Ask another end point, and the other participants. `proml sync --rebuild` takes this chain as it is.",
+    )
 
 
 def _fork(following: _Following) -> int | None:
