@@ -10,6 +10,8 @@ from tests.ports.ledgers import Anvil, find_anvil, running_anvil
 from tests.worlds import World, make_world, single
 
 from proml.adapters.jsonrpc import JsonRpcLedger
+from proml.errors import VerificationError
+from proml.index.follow import rebuild
 from proml.ports import Finality
 from proml.verify.replay import replay_workspace
 from proml.verify.verifying import Demand, Witnesses, verify_name
@@ -60,6 +62,20 @@ def test_the_index_follows_a_reorganisation_of_a_real_client(remote: World, anvi
     remote.act("data", "d", "revise", single("rows, again"))
     remote.follow()
     assert remote.model.artefact("d").state == "collected"
+
+
+def test_a_real_client_that_takes_back_what_was_final_is_refused_until_it_is_asked_for(
+    remote: World, anvil: Anvil
+) -> None:
+    remote.dataset("d", "rows")
+    remote.follow()
+    before = remote.model.artefact("d")
+    anvil.ask("anvil_reorg", 3, [])
+    with pytest.raises(VerificationError, match="was final as"):
+        remote.follow()
+    assert remote.model.artefact("d").head == before.head
+    rebuild(remote.ledger, remote.file, remote.store, remote.engine)
+    assert remote.model.artefact("d").state != before.state
 
 
 def test_a_story_told_over_json_rpc_verifies(remote: World) -> None:
