@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,8 +24,7 @@ def network(plan: Plan, folder: Path) -> Network:
 
 
 def test_two_commands_do_not_start_and_stop_a_client_at_once(network: Network) -> None:
-    with (network.root / "client.lock").open("wb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with process._alone(network):
         for command in (process.start, process.stop):
             with pytest.raises(ConflictError, match="another command"):
                 command(network)
