@@ -79,6 +79,7 @@ EXPECTED: dict[str, tuple[tuple[object, ...], int]] = {
     "consortium add-validator": (("lab", "nowhere"), 2),
     "consortium remove-validator": (("lab", "nowhere"), 2),
     "consortium step-back": (("nowhere",), 2),
+    "consortium watch": (("nowhere",), 2),
     "demo": (("--into", "a"), 2),
     "completion": (("bash",), 0),
 }
