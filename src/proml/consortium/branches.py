@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proml.config import write_atomically
 from proml.consortium import client, process
 from proml.consortium.asking import administer
 from proml.consortium.engines import engine_of
+from proml.core.canonical import parse_json
 from proml.core.finality import parse_finality
-from proml.errors import ConfigError, ConflictError, ProMLError, UnreachableError, UsageError
+from proml.errors import ConfigError, ConflictError, InvalidRecord, ProMLError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,13 +224,13 @@ def _read_final(network: Network) -> tuple[int, bytes]:
     """Returns number and hash of the highest block that was final when a branch was left; -1 if none ever was."""
     path = network.root / WATCH_FILE
     try:
-        found = json.loads(path.read_bytes())
+        found: Any = parse_json(path.read_bytes(), str(path))
         number, digest = found["final_block"], found["final_hash"]
         if type(number) is int and isinstance(digest, str):
             return number, bytes.fromhex(digest.removeprefix("0x"))
     except FileNotFoundError:
         return -1, b""
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, InvalidRecord, ValueError, TypeError, KeyError):
         pass
     raise ConfigError(
         f"expected number and hash of a final block in {path}, found something else; the branch is not left.",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proml.adapters.jsonrpc.answers import Reader
 from proml.consortium.asking import administer, answers
 from proml.consortium.engines import engine_of
 from proml.consortium.process import running
+from proml.core.canonical import parse_json
 from proml.core.words import parse_address
-from proml.errors import ConfigError, UnreachableError, UsageError
+from proml.errors import ConfigError, InvalidRecord, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,8 +115,9 @@ def stands_after_s(network: Network) -> int:
     """
     path = network.root / "genesis.json"
     try:
-        period_s = engine_of(network.engine).period_s(json.loads(path.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        genesis: Any = parse_json(path.read_bytes(), str(path))
+        period_s = engine_of(network.engine).period_s(genesis)
+    except (OSError, InvalidRecord, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"expected a genesis block in {path}, found something else.", hint="Write it anew: `proml consortium new`."
         ) from error
