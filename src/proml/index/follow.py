@@ -210,19 +210,20 @@ def _check_final(following: _Following) -> None:
     with reading(following.engine) as connection:
         finalized = connection.execute(sql.select(schema.meta.c.finalized)).scalar()
         stored = None if finalized is None else _stored_before(connection, finalized + 1)
-    found = None if stored is None else following.ledger.block(stored.number)
-    if stored is None or (found is not None and found.hash == stored.hash):
+    if stored is None:
         return
+    found = following.ledger.block(stored.number)
     if found is None:
         raise UnreachableError(
             f"the ledger is behind: it has no block {stored.number}, which was final. The index was left as it is",
             hint="Wait until it has caught up, or ask another end point.",
         )
-    raise VerificationError(
-        f"block {stored.number} was final as 0x{stored.hash.hex()}, and the ledger has 0x{found.hash.hex()} there now: "
-        "this end point lies, or validators took back what was final. The index was left as it is",
-        hint="Ask another end point, and the other participants. `proml sync --rebuild` takes this chain as it is.",
-    )
+    if found.hash != stored.hash:
+        raise VerificationError(
+            f"block {stored.number} was final as 0x{stored.hash.hex()}, and the ledger has 0x{found.hash.hex()} there "
+            "now: this end point lies, or validators took back what was final. The index was left as it is",
+            hint="Ask another end point, and the other participants. `proml sync --rebuild` takes this chain as it is.",
+        )
 
 
 def _fork(following: _Following) -> int | None:
